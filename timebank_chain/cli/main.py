@@ -1,0 +1,73 @@
+"""The ``timebank`` command: assembles the nouns and turns errors into exit codes.
+
+Exit codes: 0 done, 1 trouble, 2 wrong usage, 3 a check failed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from timebank_chain import __version__
+from timebank_chain.cli.output import print_error
+from timebank_chain.errors import TimebankError, UsageError
+
+app = typer.Typer(
+    name="timebank",
+    help="Recorded activity in, attention credits out, and every step recomputable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+#: Nouns in the order of the way of the data; each module offers ``app`` (several verbs) or ``command``.
+NOUNS = ("ingest", "value", "policy", "epoch", "chain", "oracle", "wallet", "audit", "examples", "demo")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"timebank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Recorded activity in, attention credits out, and every step recomputable."""
+
+
+def _assemble() -> None:
+    for noun in NOUNS:
+        module = importlib.import_module(f"timebank_chain.cli.{noun}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=noun)
+        else:
+            app.command(name=noun)(module.command)
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    _assemble()
+    as_json = "--json" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False)
+    except TimebankError as error:
+        print_error(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print_error(UsageError(error.format_message(), hint="add --help to see the options"), as_json=as_json)
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print_error(TimebankError("interrupted"), as_json=as_json)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
