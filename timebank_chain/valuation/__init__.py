@@ -1,0 +1,67 @@
+"""What activity was worth: pure integer arithmetic, the same on every machine.
+
+Takes activities (arrays), the accounts of the epoch before and a policy, gives every act's value and
+every account's earned, standing and mint. ``policy`` reads and hashes policies, ``quality`` turns
+indicators into ranks and quality, ``decay`` weighs age, ``fairness`` shares out, ``order`` fixes the
+order of leaves, ``value`` puts them together.
+"""
+
+from timebank_chain.valuation.decay import decay_constant, half_life_of, tau_of, weight, weights
+from timebank_chain.valuation.policy import (
+    Bracket,
+    DomainPolicy,
+    Knot,
+    Policy,
+    domain_indices,
+    load_policy,
+    policy_document,
+    policy_from_json,
+    policy_hash,
+    policy_to_json,
+    policy_with,
+)
+from timebank_chain.valuation.value import (
+    Activities,
+    EpochValuation,
+    Explanation,
+    PreviousAccounts,
+    Totals,
+    ValuedAccounts,
+    ValuedActivities,
+    activity_values,
+    explain,
+    settled_ms,
+    settles_in,
+    value_epoch,
+)
+
+__all__ = [
+    "Activities",
+    "Bracket",
+    "DomainPolicy",
+    "EpochValuation",
+    "Explanation",
+    "Knot",
+    "Policy",
+    "PreviousAccounts",
+    "Totals",
+    "ValuedAccounts",
+    "ValuedActivities",
+    "activity_values",
+    "decay_constant",
+    "domain_indices",
+    "explain",
+    "half_life_of",
+    "load_policy",
+    "policy_document",
+    "policy_from_json",
+    "policy_hash",
+    "policy_to_json",
+    "policy_with",
+    "settled_ms",
+    "settles_in",
+    "tau_of",
+    "value_epoch",
+    "weight",
+    "weights",
+]
