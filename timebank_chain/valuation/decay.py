@@ -110,7 +110,7 @@ def weights(age_ms: NDArray[np.int64], decay_k: int) -> NDArray[np.int64]:
     """Return the Q31 weights of ages in milliseconds (each 0 .. 2^48 - 1).
 
     >>> weights(np.array([0, 100_000]), decay_constant(100_000)).tolist()
-    [2147483648, 790015083]
+    [2147483648, 790015094]
     """
     if not len(age_ms):
         return np.zeros(0, dtype=np.int64)

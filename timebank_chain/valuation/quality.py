@@ -60,7 +60,7 @@ def ranks(raw_milli: NDArray[np.integer], knots: tuple[Knot, ...]) -> NDArray[np
     if len(knots) == 2 and last.raw_milli - first.raw_milli == last.rank_milli - first.rank_milli:
         # One segment of slope 1 is a clip and a shift (ranks given directly, for example).
         inside = np.clip(raw_milli, first.raw_milli, last.raw_milli)
-        shifted = inside.astype(np.int64)
+        shifted: NDArray[np.int64] = inside.astype(np.int64)
         if first.rank_milli != first.raw_milli:
             shifted += first.rank_milli - first.raw_milli
         return shifted

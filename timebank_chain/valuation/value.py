@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.errors import EpochError
-from timebank_chain.units import MAX_AMOUNT, MAX_TIME_MS, format_time
+from timebank_chain.units import MAX_AMOUNT, MAX_TIME_MS
 from timebank_chain.valuation import fairness
 from timebank_chain.valuation.decay import decayed, weight, weights
 from timebank_chain.valuation.order import accounts_as_keys, keys_as_accounts, leaf_order
@@ -31,12 +31,10 @@ MAX_ACTIVITIES = (1 << 31) - 1
 
 _BLOCK = 1 << 15  # rows: three or four temporaries of 256 KiB stay inside a second-level cache
 _MAX_THREADS = 8
+_Rows = slice | NDArray[np.intp]
 
 
-def _column(
-    name: str, values: NDArray[np.generic], kind: type[np.generic], width: int | None, n: int
-) -> None:
-    shape = (n,) if width is None else (n, width)
+def _column(name: str, values: NDArray[np.generic], kind: type[np.generic], *shape: int) -> None:
     if values.dtype != kind or values.shape != shape:
         raise EpochError(
             f"column {name} is {values.dtype}{list(values.shape)}, not {np.dtype(kind)}{list(shape)}"
@@ -71,12 +69,12 @@ class Activities:
 
     def __post_init__(self) -> None:
         n = len(self.record_id)
-        _column("record_id", self.record_id, np.uint8, 32, n)
-        _column("account", self.account, np.uint8, 20, n)
-        _column("domain", self.domain, np.uint16, None, n)
-        _column("occurred_ms", self.occurred_ms, np.int64, None, n)
+        _column("record_id", self.record_id, np.uint8, n, 32)
+        _column("account", self.account, np.uint8, n, 20)
+        _column("domain", self.domain, np.uint16, n)
+        _column("occurred_ms", self.occurred_ms, np.int64, n)
         for name in ("interaction", "originality", "engagement"):
-            _column(name, getattr(self, name), np.uint32, None, n)
+            _column(name, getattr(self, name), np.uint32, n)
 
     def __len__(self) -> int:
         return len(self.record_id)
@@ -106,9 +104,9 @@ class PreviousAccounts:
 
     def __post_init__(self) -> None:
         m = len(self.account)
-        _column("account", self.account, np.uint8, 20, m)
-        _column("standing", self.standing, np.int64, None, m)
-        _column("cumulative_mint", self.cumulative_mint, np.int64, None, m)
+        _column("account", self.account, np.uint8, m, 20)
+        _column("standing", self.standing, np.int64, m)
+        _column("cumulative_mint", self.cumulative_mint, np.int64, m)
 
     @classmethod
     def none(cls) -> PreviousAccounts:
@@ -260,15 +258,14 @@ def activity_values(
     if n and not 0 <= int(activities.occurred_ms.min()) <= int(activities.occurred_ms.max()) <= end_ms:
         row = int(np.flatnonzero((activities.occurred_ms < 0) | (activities.occurred_ms > end_ms))[0])
         raise EpochError(
-            f"an act at {format_time(max(0, int(activities.occurred_ms[row])))} is not before the epoch's end "
-            f"({format_time(end_ms)})",
+            f"an act at {int(activities.occurred_ms[row])} ms is not before the epoch's end ({end_ms} ms)",
             where=f"activity {row + 1}",
         )
     result = np.empty(n, dtype=np.int64)
 
     def fill(start: int) -> None:
         stop = min(start + _BLOCK, n)
-        result[start:stop] = _block_values(activities, policy, end_ms, slice(start, stop))
+        result[start:stop] = _block_values(activities, policy, end_ms, start, stop)
 
     starts = range(0, n, _BLOCK)
     workers = min(threads or min(os.cpu_count() or 1, _MAX_THREADS), len(starts))
@@ -288,14 +285,7 @@ def explain(activities: Activities | ValuedActivities, policy: Policy, *, end_ms
     columns = {field.name: np.zeros(n, dtype=np.int64) for field in fields(Explanation)}
     for index, domain in enumerate(policy.domains):
         rows = np.flatnonzero(activities.domain == index)
-        steps = _steps(
-            domain,
-            policy.decay_k,
-            end_ms - activities.occurred_ms[rows],
-            activities.interaction[rows],
-            activities.originality[rows],
-            activities.engagement[rows],
-        )
+        steps = _steps(activities, rows, domain, policy.decay_k, end_ms)
         for name, column in columns.items():
             column[rows] = getattr(steps, name)
     return Explanation(**columns)
@@ -362,18 +352,14 @@ def account_sums(running: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray
 
 
 def _steps(
-    domain: DomainPolicy,
-    decay_k: int,
-    age_ms: NDArray[np.int64],
-    interaction: NDArray[np.uint32],
-    originality: NDArray[np.uint32],
-    engagement: NDArray[np.uint32],
+    acts: Activities | ValuedActivities, rows: _Rows, domain: DomainPolicy, decay_k: int, end_ms: int
 ) -> Explanation:
-    interaction_rank = ranks(interaction, domain.interaction)
-    originality_rank = ranks(originality, domain.originality)
-    engagement_rank = ranks(engagement, domain.engagement)
+    interaction_rank = ranks(acts.interaction[rows], domain.interaction)
+    originality_rank = ranks(acts.originality[rows], domain.originality)
+    engagement_rank = ranks(acts.engagement[rows], domain.engagement)
     worth = quality(interaction_rank, originality_rank, engagement_rank)
     after_bands = banded(worth, domain)
+    age_ms = end_ms - acts.occurred_ms[rows]
     weight_q31 = weights(age_ms, decay_k)
     # |incentive| <= 4e9 and w <= 2^31: the product stays under 2^63. numpy shifts signed numbers down.
     value = after_bands * weight_q31
@@ -384,28 +370,16 @@ def _steps(
 
 
 def _block_values(
-    activities: Activities | ValuedActivities, policy: Policy, end_ms: int, block: slice
+    acts: Activities | ValuedActivities, policy: Policy, end_ms: int, start: int, stop: int
 ) -> NDArray[np.int64]:
-    domain = activities.domain[block]
-    age_ms = end_ms - activities.occurred_ms[block]
-    interaction = activities.interaction[block]
-    originality = activities.originality[block]
-    engagement = activities.engagement[block]
+    domain = acts.domain[start:stop]
     first = int(domain[0])
     if len(policy.domains) == 1 or bool((domain == first).all()):
-        rules = policy.domains[first]
-        return _steps(rules, policy.decay_k, age_ms, interaction, originality, engagement).value
-    result = np.empty(len(domain), dtype=np.int64)
+        return _steps(acts, slice(start, stop), policy.domains[first], policy.decay_k, end_ms).value
+    result = np.empty(stop - start, dtype=np.int64)
     for index in np.flatnonzero(np.bincount(domain, minlength=len(policy.domains))):
         rows = np.flatnonzero(domain == index)
-        result[rows] = _steps(
-            policy.domains[index],
-            policy.decay_k,
-            age_ms[rows],
-            interaction[rows],
-            originality[rows],
-            engagement[rows],
-        ).value
+        result[rows] = _steps(acts, rows + start, policy.domains[index], policy.decay_k, end_ms).value
     return result
 
 
@@ -413,8 +387,19 @@ def _sorted_activities(
     activities: Activities, order: NDArray[np.int64], values: NDArray[np.int64]
 ) -> ValuedActivities:
     value = values[order]
-    columns = [getattr(activities, field.name)[order] for field in fields(Activities)]
-    return ValuedActivities(*columns, value=value, running=np.cumsum(value, dtype=np.int64), source_row=order)
+    taken = activities.take(order)
+    return ValuedActivities(
+        record_id=taken.record_id,
+        account=taken.account,
+        domain=taken.domain,
+        occurred_ms=taken.occurred_ms,
+        interaction=taken.interaction,
+        originality=taken.originality,
+        engagement=taken.engagement,
+        value=value,
+        running=np.cumsum(value, dtype=np.int64),
+        source_row=order,
+    )
 
 
 def _value_accounts(
