@@ -3,10 +3,11 @@
 Takes activities (arrays), the accounts of the epoch before and a policy, gives every act's value and
 every account's earned, standing and mint. ``policy`` reads and hashes policies, ``quality`` turns
 indicators into ranks and quality, ``decay`` weighs age, ``fairness`` shares out, ``order`` fixes the
-order of leaves, ``value`` puts them together.
+order of leaves, ``value`` puts them together, ``intake`` turns an activity table into arrays.
 """
 
 from timebank_chain.valuation.decay import decay_constant, half_life_of, tau_of, weight, weights
+from timebank_chain.valuation.intake import activities_of
 from timebank_chain.valuation.policy import (
     Bracket,
     DomainPolicy,
@@ -47,6 +48,7 @@ __all__ = [
     "Totals",
     "ValuedAccounts",
     "ValuedActivities",
+    "activities_of",
     "activity_values",
     "decay_constant",
     "domain_indices",
