@@ -1,0 +1,11 @@
+"""Where acts come from: each source takes a file, folder or repository and yields raw records.
+
+Sources judge nothing beyond what only they can know (a bot, a shallow boundary); the cleaner does the
+rest. ``csv_rows``, ``jsonl_rows``, ``parquet_rows`` read tables in our columns or through a mapping.
+"""
+
+from timebank_chain.activity.sources.csv import csv_rows
+from timebank_chain.activity.sources.jsonl import jsonl_rows
+from timebank_chain.activity.sources.parquet import parquet_rows
+
+__all__ = ["csv_rows", "jsonl_rows", "parquet_rows"]
