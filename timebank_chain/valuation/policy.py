@@ -202,7 +202,7 @@ def policy_from_json(text: str, *, where: str = "policy") -> Policy:
     except json.JSONDecodeError as problem:
         raise PolicyError(
             f"not valid JSON: {problem.msg}",
-            hint="start from a shipped one: timebank policy show identity --json",
+            hint="start from a shipped one: timebank policy show identity --document",
             where=f"{where}:{problem.lineno}:{problem.colno}",
         ) from None
     except (RecursionError, ValueError) as problem:  # ValueError: an integer of thousands of digits
