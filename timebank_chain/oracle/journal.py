@@ -1,0 +1,315 @@
+"""What the oracle is about to do on chain, written down before it does it.
+
+A signed transaction is stored, raw bytes and all, *before* it is broadcast. After a crash the same
+bytes are sent again: same nonce, same hash, so the effect cannot happen twice. What came of it is
+written afterwards. At most one intent per (kind, epoch, key) is open or done; failed ones stay as
+history and free the place for another attempt.
+
+The file is SQLite in WAL mode and holds no secrets: a signed transaction is public once it is sent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from timebank_chain.errors import OracleError
+
+Kind = Literal["propose", "finalise", "claim", "withdraw-bond"]
+Outcome = Literal["mined", "reverted", "superseded", "abandoned", "voided"]
+
+_SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE intents (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    nonce INTEGER NOT NULL,
+    tx_hash TEXT NOT NULL UNIQUE,
+    raw BLOB NOT NULL,
+    contract TEXT NOT NULL,
+    function TEXT NOT NULL,
+    target TEXT NOT NULL,
+    data BLOB NOT NULL,
+    value TEXT NOT NULL,  -- wei: more than an SQLite integer holds
+    created_ms INTEGER NOT NULL,
+    outcome TEXT CHECK (outcome IN ('mined', 'reverted', 'superseded', 'abandoned', 'voided')),
+    block INTEGER,
+    settled_ms INTEGER
+) STRICT;
+-- One effect, one intent: a second one can be written only after the first has failed.
+CREATE UNIQUE INDEX one_live_intent ON intents (kind, epoch, key) WHERE outcome IS NULL OR outcome = 'mined';
+CREATE TABLE feed_files (
+    name TEXT PRIMARY KEY, size INTEGER NOT NULL, sha256 TEXT NOT NULL, rows INTEGER NOT NULL
+) STRICT;
+CREATE TABLE included (record_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE claimed (account BLOB PRIMARY KEY, cumulative INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedCall:
+    """What the signed transaction calls; ``value`` in wei."""
+
+    contract: str
+    function: str
+    target: str
+    data: bytes
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One effect on chain: what was signed, and what came of it (``outcome`` is None while open)."""
+
+    id: int
+    kind: Kind
+    epoch: int
+    key: str
+    sender: str
+    nonce: int
+    tx_hash: str
+    raw: bytes
+    call: IntendedCall
+    created_ms: int
+    outcome: Outcome | None
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMark:
+    """How much of a feed file has been taken up: bytes, their SHA-256, and rows (Parquet)."""
+
+    name: str
+    size: int
+    sha256: str
+    rows: int
+
+
+class Journal:
+    """The oracle's memory between runs.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; created when absent.
+    identity
+        What this state belongs to (chain id, oracle address). A file written for another identity
+        is refused: its nonces and hashes would mean nothing here.
+
+    Raises
+    ------
+    OracleError
+        If the file is no journal, is of a newer version, or belongs to another deployment.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # FULL: an intent must be on the disk, not in its cache, before the broadcast.
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare(identity)
+        except sqlite3.DatabaseError as error:
+            raise OracleError(
+                f"the journal cannot be used: {error}",
+                where=str(path),
+                hint="if the file is damaged, move it away: the oracle goes by the chain's state "
+                "and repeats nothing that is already there",
+            ) from error
+
+    def _prepare(self, identity: Mapping[str, str]) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
+            self._db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(identity.items()))
+        elif version != _SCHEMA_VERSION:
+            raise OracleError(
+                f"the journal is of version {version}, this program knows {_SCHEMA_VERSION}",
+                where=str(self.path),
+                hint="run the newer timebank, or choose another --state folder",
+            )
+        known = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+        for key, value in identity.items():
+            if known.setdefault(key, value) != value:
+                raise OracleError(
+                    f"the state belongs to another {key}: {known[key]}, not {value}",
+                    where=str(self.path),
+                    hint="choose another --state folder for this deployment",
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # --- intents -----------------------------------------------------------------------------------
+
+    def intend(
+        self,
+        kind: Kind,
+        epoch: int,
+        key: str,
+        call: IntendedCall,
+        *,
+        sender: str,
+        nonce: int,
+        tx_hash: str,
+        raw: bytes,
+        now_ms: int,
+    ) -> Intent:
+        """Write down a signed transaction; call this before broadcasting it.
+
+        Raises
+        ------
+        OracleError
+            If the same effect is already open or done.
+        """
+        what = (call.contract, call.function, call.target, call.data, str(call.value))
+        try:
+            cursor = self._db.execute(
+                "INSERT INTO intents (kind, epoch, key, sender, nonce, tx_hash, raw,"
+                " contract, function, target, data, value, created_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (kind, epoch, key, sender, nonce, tx_hash, raw, *what, now_ms),
+            )
+        except sqlite3.IntegrityError as error:
+            raise OracleError(
+                f"{kind} of epoch {epoch} ({key}) is already in the journal: {error}",
+                where=str(self.path),
+                hint="the journal never sends one effect twice; `timebank oracle status` shows what is there",
+            ) from error
+        return self._one("id = ?", (cursor.lastrowid,))
+
+    def settle(self, intent: Intent, outcome: Outcome, *, block: int | None, now_ms: int) -> Intent:
+        """Write down what came of an intent."""
+        self._db.execute(
+            "UPDATE intents SET outcome = ?, block = ?, settled_ms = ? WHERE id = ?",
+            (outcome, block, now_ms, intent.id),
+        )
+        return self._one("id = ?", (intent.id,))
+
+    def reopen(self, intent: Intent) -> Intent:
+        """Take back an outcome: the block that held the transaction is gone."""
+        self._db.execute(
+            "UPDATE intents SET outcome = NULL, block = NULL, settled_ms = NULL WHERE id = ?", (intent.id,)
+        )
+        return self._one("id = ?", (intent.id,))
+
+    def live(self, kind: Kind, epoch: int, key: str) -> Intent | None:
+        """Return the open or done intent for an effect, if there is one."""
+        found = self._many(
+            "kind = ? AND epoch = ? AND key = ? AND (outcome IS NULL OR outcome = 'mined')",
+            (kind, epoch, key),
+        )
+        return found[0] if found else None
+
+    def open_intents(self) -> list[Intent]:
+        """Return the intents without an outcome, in the order of their nonces."""
+        return sorted(self._many("outcome IS NULL", ()), key=lambda intent: (intent.sender, intent.nonce))
+
+    def intents(self, *, limit: int = 1_000) -> list[Intent]:
+        """Return the newest intents, oldest first."""
+        return self._many("1 = 1", (), limit=limit)
+
+    def _many(self, where: str, values: tuple[object, ...], *, limit: int = 1_000) -> list[Intent]:
+        rows = self._db.execute(
+            # `where` is one of the literals above, never data.
+            "SELECT id, kind, epoch, key, sender, nonce, tx_hash, raw,"  # noqa: S608
+            " contract, function, target, data, value, created_ms, outcome, block"
+            f" FROM intents WHERE {where} ORDER BY id DESC LIMIT {int(limit)}",
+            values,
+        ).fetchall()
+        return [_intent(row) for row in reversed(rows)]
+
+    def _one(self, where: str, values: tuple[object, ...]) -> Intent:
+        return self._many(where, values)[0]
+
+    # --- what the feed gave ----------------------------------------------------------------------
+
+    def feed_marks(self) -> dict[str, FeedMark]:
+        """Return what was taken up of each feed file, by name."""
+        rows = self._db.execute("SELECT name, size, sha256, rows FROM feed_files").fetchall()
+        return {row[0]: FeedMark(*row) for row in rows}
+
+    def mark_feed(self, marks: Iterable[FeedMark]) -> None:
+        """Remember how far the feed has been read."""
+        with _transaction(self._db):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO feed_files VALUES (?, ?, ?, ?)",
+                [(mark.name, mark.size, mark.sha256, mark.rows) for mark in marks],
+            )
+
+    def forget_feed(self) -> None:
+        """Forget how far the feed was read: its files were replaced on purpose."""
+        self._db.execute("DELETE FROM feed_files")
+
+    # --- what is closed --------------------------------------------------------------------------
+
+    def included_epochs(self) -> set[int]:
+        """Return the epochs whose record ids are known."""
+        rows = self._db.execute("SELECT value FROM meta WHERE key LIKE 'included:%'").fetchall()
+        return {int(row[0]) for row in rows}
+
+    def include(self, epoch: int, record_ids: Iterable[bytes]) -> None:
+        """Remember which records a finalised epoch holds."""
+        with _transaction(self._db):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO included VALUES (?, ?)",
+                [(record_id, epoch) for record_id in record_ids],
+            )
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"included:{epoch}", str(epoch)))
+
+    def is_included(self, record_id: bytes) -> bool:
+        """Tell whether a finalised epoch holds this record."""
+        found = self._db.execute("SELECT 1 FROM included WHERE record_id = ?", (record_id,)).fetchone()
+        return found is not None
+
+    # --- what is claimed -------------------------------------------------------------------------
+
+    def claimed(self) -> dict[bytes, int]:
+        """Return the last cumulative claim seen per account, micro-credits (it never falls on chain)."""
+        return {
+            bytes(row[0]): int(row[1]) for row in self._db.execute("SELECT account, cumulative FROM claimed")
+        }
+
+    def saw_claimed(self, claimed: Mapping[bytes, int]) -> None:
+        """Remember cumulative claims read from the chain, so that settled accounts are not asked again."""
+        with _transaction(self._db):
+            self._db.executemany("INSERT OR REPLACE INTO claimed VALUES (?, ?)", list(claimed.items()))
+
+
+def _intent(row: tuple[Any, ...]) -> Intent:
+    kind, epoch, key = row[1:4]
+    contract, function, target, data, value = row[8:13]
+    return Intent(
+        id=row[0],
+        kind=kind,
+        epoch=epoch,
+        key=key,
+        sender=row[4],
+        nonce=row[5],
+        tx_hash=row[6],
+        raw=row[7],
+        call=IntendedCall(contract, function, target, data, int(value)),
+        created_ms=row[13],
+        outcome=row[14],
+        block=row[15],
+    )
+
+
+class _transaction:  # noqa: N801 - reads as a statement: `with _transaction(db):`
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
