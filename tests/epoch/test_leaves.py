@@ -193,7 +193,3 @@ def test_one_kind_does_not_unpack_as_the_other() -> None:
         ActivityLeaf.unpack(packed)
     with pytest.raises(EpochError, match="not a packed AccountLeaf"):
         AccountLeaf.unpack(b"\x03" + packed[1:])
-
-
-def test_record_id_hashes_salt_and_record() -> None:
-    assert module.record_id(b"s" * 16, b"{}") == reference(b"s" * 16 + b"{}")

@@ -1,19 +1,65 @@
-"""What we claim: takes a valued epoch, gives leaves, two trees, a header and proofs."""
+"""What we claim: takes activities, a policy and the epoch before, gives leaves, two trees, a header, proofs.
 
+``keccak``, ``leaves``, ``tree`` and ``header`` fix the bytes; ``build`` makes an epoch, ``publish`` and
+``file`` write and read it, ``verify`` recomputes it, ``proof`` and ``receipt`` explain it to one account.
+"""
+
+from timebank_chain.epoch.build import EpochBuild, LeftOut, build_epoch
+from timebank_chain.epoch.file import (
+    PublishedEpoch,
+    epoch_folder,
+    policy_file,
+    published_numbers,
+    read_epoch,
+    read_policy,
+)
 from timebank_chain.epoch.header import EpochHeader, domain_separator
 from timebank_chain.epoch.keccak import keccak_many
-from timebank_chain.epoch.leaves import AccountLeaf, ActivityLeaf, record_id
+from timebank_chain.epoch.leaves import AccountLeaf, ActivityLeaf
+from timebank_chain.epoch.proof import (
+    AccountProof,
+    ActivityProof,
+    RangeProof,
+    account_proof,
+    activity_proof,
+    proof_from_json,
+    range_proof,
+)
+from timebank_chain.epoch.publish import publish
+from timebank_chain.epoch.rows import AccountRows, ActivityRows
 from timebank_chain.epoch.tree import MerkleTree, tree_depth, verify_leaf, verify_range
+from timebank_chain.epoch.verify import Finding, verify_epoch, verify_records
 
 __all__ = [
     "AccountLeaf",
+    "AccountProof",
+    "AccountRows",
     "ActivityLeaf",
+    "ActivityProof",
+    "ActivityRows",
+    "EpochBuild",
     "EpochHeader",
+    "Finding",
+    "LeftOut",
     "MerkleTree",
+    "PublishedEpoch",
+    "RangeProof",
+    "account_proof",
+    "activity_proof",
+    "build_epoch",
     "domain_separator",
+    "epoch_folder",
     "keccak_many",
-    "record_id",
+    "policy_file",
+    "proof_from_json",
+    "publish",
+    "published_numbers",
+    "range_proof",
+    "read_epoch",
+    "read_policy",
     "tree_depth",
+    "verify_epoch",
     "verify_leaf",
     "verify_range",
+    "verify_records",
 ]

@@ -220,15 +220,6 @@ def hash_account_leaves(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8
     return keccak_many(pack_account_leaves(columns))
 
 
-def record_id(salt: bytes, canonical_record: bytes) -> bytes:
-    """Return the id a record has in its leaf: keccak256(salt || canonical record).
-
-    Without the 16-byte salt the id tells nothing about the record, so whoever deletes record and
-    salt has deleted the person's data while every root stays valid.
-    """
-    return keccak(salt + canonical_record)
-
-
 def read_hex(value: object, size: int, *, field: str) -> bytes:
     """Read ``size`` bytes written as 0x hex.
 
