@@ -123,7 +123,7 @@ def show_duration(ms: int) -> str:
     if not exact.endswith("ms") and len(exact) <= 6:
         return exact
     for unit, size in (("d", _DAY_MS), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
-        if ms >= size:
+        if ms >= 2 * size:
             thousandths = (ms * 1_000 + size // 2) // size
             text = f"{thousandths // 1_000}.{thousandths % 1_000:03d}".rstrip("0").rstrip(".")
             return f"{text}{unit}"
