@@ -1,4 +1,4 @@
-"""Compile the contracts into ``timebank_chain/artifacts``, or check that what is there is what they compile to.
+"""Compile the contracts into ``timebank_chain/artifacts``, or check that they compile to what is there.
 
 Run it as ``scripts/build-contracts``, which sets up what it needs. The compiler is pinned: py-solc-x installs
 the native one where it can be had, else npm's build of the same version serves through ``scripts/solc-shim``.
@@ -197,11 +197,8 @@ def build() -> dict[str, str]:
 def differences(built: dict[str, str], folder: Path = ARTIFACTS) -> list[str]:
     """Return the names of files that differ from a build, are missing, or should not be there."""
     there = {path.name for path in folder.glob("*.json")}
-    different = {
-        name
-        for name, text in built.items()
-        if name in there and (folder / name).read_text(encoding="utf-8") != text
-    }
+    there_as_text = {name: (folder / name).read_text(encoding="utf-8") for name in there}
+    different = {name for name, text in built.items() if there_as_text.get(name, text) != text}
     return sorted(different | (there ^ set(built)))
 
 
@@ -210,7 +207,7 @@ def write(built: dict[str, str], folder: Path = ARTIFACTS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in built.items():
         descriptor, temporary = tempfile.mkstemp(dir=folder)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(folder / name)
@@ -233,8 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.full_input:
-            text = json.dumps(compiler_input(shipped_sources()), indent=1, sort_keys=True) + "\n"
-            options.full_input.write_text(text, encoding="utf-8")
+            options.full_input.write_text(to_json(compiler_input(shipped_sources())), encoding="utf-8")
             print(f"wrote {options.full_input}", file=sys.stderr)
         print(f"compiling with solc {SOLC_VERSION} (half a minute with npm's build)", file=sys.stderr)
         built = build()

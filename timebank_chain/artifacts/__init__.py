@@ -53,7 +53,7 @@ class Artifact:
     immutable_ranges: tuple[tuple[int, int], ...]
 
     def masked(self, code: bytes) -> bytes:
-        """Return code found at an address with its immutables set to zero, to compare with ``deployed_bytecode``.
+        """Return code found at an address with immutables set to zero, as in ``deployed_bytecode``.
 
         Code of another length is returned with whatever of the ranges it has set to zero: it differs anyway.
         """
@@ -100,7 +100,7 @@ def load_artifact(name: str) -> Artifact:
 
 @cache
 def standard_input() -> dict[str, Any]:
-    """Return the compiler's standard-JSON input: our sources in full, OpenZeppelin's by hash and package address."""
+    """Return the compiler's input: our sources in full, OpenZeppelin's by hash and package address."""
     return _read(_STANDARD_INPUT)
 
 
