@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_hash.auto import keccak
+import sha3
 
 __all__ = [
     "MAX_DEPTH",
@@ -19,6 +19,7 @@ __all__ = [
     "hash_account_leaf",
     "hash_activity_leaf",
     "hash_pair",
+    "keccak",
     "verify",
     "verify_range",
 ]
@@ -58,6 +59,12 @@ class AccountLeaf:
     mint: int
     running_mint: int
     cumulative_mint: int
+
+
+def keccak(data: bytes) -> bytes:
+    """Return keccak256."""
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
 
 
 def hash_activity_leaf(leaf: ActivityLeaf) -> bytes:

@@ -24,8 +24,8 @@ def phi(earned: int, mean_earned: int, brackets: Sequence[tuple[int, int]]) -> M
     mean_earned
         Mean earned value of the epoch's active accounts, micro-value.
     brackets
-        ``(from_multiple_milli, slope_milli)``, ascending, the first from 0: where a step begins in thousandths
-        of the mean, and the share of the value inside it that counts.
+        ``(from_multiple_milli, slope_milli)``, ascending, the first from 0: where a step begins in
+        thousandths of the mean, and the share of the value inside it that counts.
 
     >>> phi(3_000_000, 1_000_000, [(0, 1_000), (2_000, 500)])
     2500000

@@ -1,12 +1,13 @@
 """From recorded indicators to the value of one act.
 
-indicator -> rank (piecewise linear) -> quality (product of three ranks) -> incentive bands -> value (times the
-decay weight). Ranks are thousandths, everything later is millionths.
+indicator -> rank (piecewise linear) -> quality (product of three ranks) -> incentive bands -> value (times
+the decay weight). Ranks are thousandths, everything later is millionths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from timebank_chain.units import MicroValue, MilliRank
 
@@ -29,7 +30,7 @@ def rank(raw_milli: int, knots: Sequence[tuple[int, int]]) -> MilliRank:
     """
     if raw_milli <= knots[0][0]:
         return MilliRank(knots[0][1])
-    for (raw_from, rank_from), (raw_to, rank_to) in zip(knots, knots[1:], strict=False):
+    for (raw_from, rank_from), (raw_to, rank_to) in pairwise(knots):
         if raw_milli < raw_to:
             rise = (raw_milli - raw_from) * (rank_to - rank_from) // (raw_to - raw_from)
             return MilliRank(rank_from + rise)
