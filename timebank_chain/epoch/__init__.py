@@ -1,7 +1,7 @@
 """What we claim: takes activities, a policy and the epoch before, gives leaves, two trees, a header, proofs.
 
-``keccak``, ``leaves``, ``tree`` and ``header`` fix the bytes; ``build`` makes an epoch, ``publish`` and
-``file`` write and read it, ``verify`` recomputes it, ``proof`` and ``receipt`` explain it to one account.
+``keccak``, ``leaves``, ``tree`` and ``header`` fix the bytes; ``build`` makes an epoch, ``publisher`` and
+``file`` write and read it, ``verify`` recomputes it, ``proof`` and ``receipts`` explain it to one account.
 """
 
 from timebank_chain.epoch.build import EpochBuild, LeftOut, build_epoch
@@ -25,7 +25,8 @@ from timebank_chain.epoch.proof import (
     proof_from_json,
     range_proof,
 )
-from timebank_chain.epoch.publish import publish
+from timebank_chain.epoch.publisher import publish
+from timebank_chain.epoch.receipts import Receipt, receipt
 from timebank_chain.epoch.rows import AccountRows, ActivityRows
 from timebank_chain.epoch.tree import MerkleTree, tree_depth, verify_leaf, verify_range
 from timebank_chain.epoch.verify import Finding, verify_epoch, verify_records
@@ -44,6 +45,7 @@ __all__ = [
     "MerkleTree",
     "PublishedEpoch",
     "RangeProof",
+    "Receipt",
     "account_proof",
     "activity_proof",
     "build_epoch",
@@ -57,6 +59,7 @@ __all__ = [
     "range_proof",
     "read_epoch",
     "read_policy",
+    "receipt",
     "tree_depth",
     "verify_epoch",
     "verify_leaf",
