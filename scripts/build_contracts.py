@@ -1,4 +1,4 @@
-"""Compile the contracts into ``timebank_chain/artifacts``, or check that they compile to what is there.
+"""Compile the contracts into ``timebank_chain/artifacts``, or check that what is there is what they compile to.
 
 Run it as ``scripts/build-contracts``, which sets up what it needs. The compiler is pinned: py-solc-x installs
 the native one where it can be had, else npm's build of the same version serves through ``scripts/solc-shim``.
@@ -103,19 +103,105 @@ def shipped_sources() -> dict[str, str]:
 
 def compiler_input(sources: dict[str, str], outputs: list[str] | None = None) -> dict[str, Any]:
     """Return a self-contained standard-JSON input."""
-    return {name: to_json(document) for name, document in documents.items()}
+    return {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in sources.items()},
+        "settings": {**SETTINGS, "outputSelection": {"*": {"*": outputs or OUTPUTS}}},
+    }
 
 
-def to_json(document: dict[str, Any]) -> str:
-    """Return the one way a document is written, so that files can be compared as text."""
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+def shipped_input(sources: dict[str, str]) -> dict[str, Any]:
+    """Return the standard-JSON input as shipped: our text, OpenZeppelin's by hash and package address."""
+    version = json.loads((CONTRACTS / "node_modules" / LIBRARY_PREFIX / "package.json").read_text())[
+        "version"
+    ]
+    full = compiler_input(sources)
+    for name, text in sources.items():
+        if name.startswith(LIBRARY_PREFIX):
+            rest = name.removeprefix(LIBRARY_PREFIX)
+            digest = sha3.keccak_256(text.encode()).hexdigest()
+            full["sources"][name] = {
+                "keccak256": f"0x{digest}",
+                "urls": [f"npm:@openzeppelin/contracts@{version}/{rest}"],
+            }
+    return full
+
+
+def find_solc() -> Path:
+    """Return the pinned compiler: ``TIMEBANK_SOLC``, py-solc-x's native one, or the shim over npm's."""
+    import solcx
+
+    if os.environ.get("TIMEBANK_SOLC"):
+        return Path(os.environ["TIMEBANK_SOLC"])
+    if SOLC_VERSION not in [str(version) for version in solcx.get_installed_solc_versions()]:
+        try:
+            solcx.install_solc(SOLC_VERSION)
+        except Exception:  # offline, or no build for this system: the shim compiles the same
+            return SHIM
+    return Path(solcx.install.get_executable(SOLC_VERSION))
+
+
+def compile_sources(sources: dict[str, str], outputs: list[str] | None = None) -> dict[str, Any]:
+    """Compile and return the compiler's ``contracts`` output.
+
+    Raises
+    ------
+    BuildError
+        On errors and on warnings: the contracts compile silently or not at all.
+    """
+    import solcx
+    from solcx.exceptions import SolcError
+
+    solc = find_solc()
+    version = solcx.wrapper.get_solc_version(solc)
+    if str(version) != SOLC_VERSION:
+        raise BuildError(f"{solc} is solc {version}, wanted {SOLC_VERSION}")
+    try:
+        result = solcx.compile_standard(compiler_input(sources, outputs), solc_binary=solc)
+    except SolcError as error:
+        raise BuildError(error.message) from error
+    messages = [entry["formattedMessage"] for entry in result.get("errors", [])]
+    if messages:
+        raise BuildError("\n".join(messages))
+    contracts: dict[str, Any] = result["contracts"]
+    return contracts
+
+
+def make_artifact(source: str, name: str, output: dict[str, Any]) -> dict[str, Any]:
+    """Return one artifact document from the compiler's output."""
+    evm = output[source][name]["evm"]
+    return {
+        "schema": "timebank.artifact/1",
+        "contractName": name,
+        "sourceName": source,
+        "compiler": {"version": SOLC_VERSION, "settings": SETTINGS},
+        "abi": output[source][name]["abi"],
+        "bytecode": "0x" + evm["bytecode"]["object"],
+        "deployedBytecode": "0x" + evm["deployedBytecode"]["object"],
+        "immutableReferences": evm["deployedBytecode"].get("immutableReferences", {}),
+        "linkReferences": evm["bytecode"].get("linkReferences", {}),
+    }
+
+
+def build() -> dict[str, str]:
+    """Compile and return the text of every file that belongs into the artifacts folder, by file name."""
+    sources = shipped_sources()
+    output = compile_sources(sources)
+    documents = {f"{name}.json": make_artifact(source, name, output) for name, source in SHIPPED.items()}
+    documents["standard-input.json"] = shipped_input(sources)
+    return {
+        name: json.dumps(document, indent=1, sort_keys=True) + "\n" for name, document in documents.items()
+    }
 
 
 def differences(built: dict[str, str], folder: Path = ARTIFACTS) -> list[str]:
     """Return the names of files that differ from a build, are missing, or should not be there."""
     there = {path.name for path in folder.glob("*.json")}
-    there_as_text = {name: (folder / name).read_text(encoding="utf-8") for name in there}
-    different = {name for name, text in built.items() if there_as_text.get(name, text) != text}
+    different = {
+        name
+        for name, text in built.items()
+        if name in there and (folder / name).read_text(encoding="utf-8") != text
+    }
     return sorted(different | (there ^ set(built)))
 
 
@@ -124,7 +210,7 @@ def write(built: dict[str, str], folder: Path = ARTIFACTS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in built.items():
         descriptor, temporary = tempfile.mkstemp(dir=folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(folder / name)
@@ -147,7 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.full_input:
-            options.full_input.write_text(to_json(compiler_input(shipped_sources())), encoding="utf-8")
+            text = json.dumps(compiler_input(shipped_sources()), indent=1, sort_keys=True) + "\n"
+            options.full_input.write_text(text, encoding="utf-8")
             print(f"wrote {options.full_input}", file=sys.stderr)
         print(f"compiling with solc {SOLC_VERSION} (half a minute with npm's build)", file=sys.stderr)
         built = build()
