@@ -1,4 +1,4 @@
-"""Compile the contracts into ``timebank_chain/artifacts``, or check that what is there is what they compile to.
+"""Compile the contracts into ``timebank_chain/artifacts``, or check that they compile to what is there.
 
 Run it as ``scripts/build-contracts``, which sets up what it needs. The compiler is pinned: py-solc-x installs
 the native one where it can be had, else npm's build of the same version serves through ``scripts/solc-shim``.
@@ -210,7 +210,7 @@ def write(built: dict[str, str], folder: Path = ARTIFACTS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in built.items():
         descriptor, temporary = tempfile.mkstemp(dir=folder)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(folder / name)
