@@ -1,0 +1,127 @@
+"""AccessManager (OpenZeppelin): who may do what, and how long they must wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from eth_typing import ChecksumAddress
+from web3.types import BlockIdentifier
+
+from timebank_chain.chain.contract import ContractClient
+from timebank_chain.chain.transactions import Call
+
+#: May do everything, including changing roles; held by the governor only, after deployment.
+ADMIN_ROLE = 0
+#: Policy, rate, quorum, bond, fees, voiding a pending epoch.
+GOVERNOR_ROLE = 1
+#: Pauses new proposals, rejects links; nothing else.
+GUARDIAN_ROLE = 2
+#: Requests links from placeholders to wallets.
+REGISTRAR_ROLE = 3
+
+ROLE_NAMES = {
+    ADMIN_ROLE: "ADMIN",
+    GOVERNOR_ROLE: "GOVERNOR",
+    GUARDIAN_ROLE: "GUARDIAN",
+    REGISTRAR_ROLE: "REGISTRAR",
+}
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Whether an account has a role, and the delay (seconds) between scheduling and executing."""
+
+    is_member: bool
+    delay: int
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Whether a caller may call a function: at once, or after ``delay`` seconds (0: not at all)."""
+
+    immediate: bool
+    delay: int
+
+
+class AccessManager(ContractClient):
+    """Roles and delayed operations over all our contracts."""
+
+    NAME: ClassVar[str] = "AccessManager"
+
+    def has_role(self, role: int, account: str, *, block: BlockIdentifier = "latest") -> Membership:
+        """Return an account's membership of a role."""
+        is_member, delay = self._read("hasRole", role, account, block=block)
+        return Membership(bool(is_member), int(delay))
+
+    def function_role(self, target: str, selector: bytes, *, block: BlockIdentifier = "latest") -> int:
+        """Return the role a function asks for."""
+        return int(self._read("getTargetFunctionRole", target, selector, block=block))
+
+    def can_call(
+        self, caller: str, target: str, selector: bytes, *, block: BlockIdentifier = "latest"
+    ) -> Permission:
+        """Return whether a caller may call a function, and when."""
+        immediate, delay = self._read("canCall", caller, target, selector, block=block)
+        return Permission(bool(immediate), int(delay))
+
+    def operation_id(self, caller: str, call: Call) -> bytes:
+        """Return the id of a scheduled operation."""
+        return bytes(self._read("hashOperation", caller, _target(call), call.data))
+
+    def ready_at(self, caller: str, call: Call, *, block: BlockIdentifier = "latest") -> int:
+        """Return when a scheduled operation may run, Unix seconds; 0 if it is not scheduled or expired."""
+        return int(self._read("getSchedule", self.operation_id(caller, call), block=block))
+
+    def schedule(self, call: Call, when: int = 0) -> Call:
+        """Propose scheduling a call.
+
+        Parameters
+        ----------
+        when
+            Unix seconds, at least the delay from now; 0 means as soon as allowed.
+        """
+        return self._write("schedule", target=_target(call), data=call.data, when=when)
+
+    def execute(self, call: Call) -> Call:
+        """Propose running a scheduled call whose time has come."""
+        return self._write("execute", target=_target(call), data=call.data)
+
+    def cancel(self, caller: str, call: Call) -> Call:
+        """Propose dropping a scheduled call."""
+        return self._write("cancel", caller=caller, target=_target(call), data=call.data)
+
+    def grant_role(self, role: int, account: str, delay: int) -> Call:
+        """Propose giving a role, with the delay (seconds) its holder must wait."""
+        return self._write("grantRole", roleId=role, account=account, executionDelay=delay)
+
+    def revoke_role(self, role: int, account: str) -> Call:
+        """Propose taking a role away."""
+        return self._write("revokeRole", roleId=role, account=account)
+
+    def renounce_role(self, role: int, account: str) -> Call:
+        """Propose giving up one's own role."""
+        return self._write("renounceRole", roleId=role, callerConfirmation=account)
+
+    def label_role(self, role: int, label: str) -> Call:
+        """Propose naming a role (for explorers)."""
+        return self._write("labelRole", roleId=role, label=label)
+
+    def set_role_guardian(self, role: int, guardian: int) -> Call:
+        """Propose which role may cancel another role's scheduled operations."""
+        return self._write("setRoleGuardian", roleId=role, guardian=guardian)
+
+    def set_function_role(self, target: str, selectors: Sequence[bytes], role: int) -> Call:
+        """Propose which role some functions of a contract ask for."""
+        return self._write("setTargetFunctionRole", target=target, selectors=list(selectors), roleId=role)
+
+    def multicall(self, calls: Sequence[Call]) -> Call:
+        """Propose several of this contract's calls as one transaction: all or none."""
+        return self._write("multicall", data=[call.data for call in calls])
+
+
+def _target(call: Call) -> ChecksumAddress:
+    if call.target is None:
+        raise ValueError("creating a contract cannot be scheduled")
+    return call.target

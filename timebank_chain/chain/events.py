@@ -1,0 +1,533 @@
+"""Everything that happened, as typed events over block ranges.
+
+Each class below is one event of one contract; its fields, after ``at``, are the event's parameters in
+the order of the ABI. ``read_events`` gives them in the order of the chain, fetching logs in chunks and
+halving a chunk when a node finds it too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from eth_abi.abi import decode as abi_decode
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3.exceptions import Web3RPCError
+
+from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.node_errors import translated
+from timebank_chain.epoch.header import EpochHeader
+from timebank_chain.errors import ChainError
+
+#: Blocks per request; most public nodes allow this many.
+CHUNK_BLOCKS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands on the chain; ordered by block, then by log index."""
+
+    block: int
+    log_index: int
+    transaction: bytes
+    contract: ChecksumAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    at: Place
+
+    CONTRACT: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(Event):
+    """Credits moved; from the zero address: minted, to it: burned. Micro-credits."""
+
+    sender: ChecksumAddress
+    receiver: ChecksumAddress
+    amount: int
+    CONTRACT: ClassVar[str] = "AttentionCredit"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval(Event):
+    """An allowance was set. Micro-credits."""
+
+    owner: ChecksumAddress
+    spender: ChecksumAddress
+    amount: int
+    CONTRACT: ClassVar[str] = "AttentionCredit"
+
+
+@dataclass(frozen=True, slots=True)
+class RootAccepted(Event):
+    """A finalised epoch's account root came into force."""
+
+    epoch: int
+    account_root: bytes
+    total_mint: int
+    pot: int
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Event):
+    """``amount`` micro-credits of ``account`` were minted to ``receiver``; ``cumulative`` so far."""
+
+    account: ChecksumAddress
+    receiver: ChecksumAddress
+    epoch: int
+    amount: int
+    cumulative: int
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
+class Paid(Event):
+    """A payment: the payee received ``amount - fee`` micro-credits."""
+
+    payer: ChecksumAddress
+    payee: ChecksumAddress
+    memo_hash: bytes
+    amount: int
+    fee: int
+    CONTRACT: ClassVar[str] = "CreditPayments"
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSet(Event):
+    """The payment fee changed, basis points."""
+
+    previous_bps: int
+    fee_bps: int
+    CONTRACT: ClassVar[str] = "CreditPayments"
+
+
+@dataclass(frozen=True, slots=True)
+class FeesCollected(Event):
+    """Fees were divided, micro-credits."""
+
+    amount: int
+    to_depositors: int
+    to_bonus: int
+    to_reserve: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class PotBurned(Event):
+    """An epoch's bonus pot was burned; its mint contains the same amount. Micro-credits."""
+
+    epoch: int
+    amount: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSet(Event):
+    """The fee split changed, basis points."""
+
+    depositors_bps: int
+    bonus_bps: int
+    reserve_bps: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequested(Event):
+    """A placeholder is to become a wallet's, at ``effective_at`` (Unix seconds) or later."""
+
+    placeholder: ChecksumAddress
+    wallet: ChecksumAddress
+    effective_at: int
+    CONTRACT: ClassVar[str] = "MemberRegistry"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRejected(Event):
+    """A requested link was dropped by ``caller``."""
+
+    placeholder: ChecksumAddress
+    wallet: ChecksumAddress
+    caller: ChecksumAddress
+    CONTRACT: ClassVar[str] = "MemberRegistry"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfirmed(Event):
+    """A placeholder is a wallet's for ever."""
+
+    placeholder: ChecksumAddress
+    wallet: ChecksumAddress
+    CONTRACT: ClassVar[str] = "MemberRegistry"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochProposed(Event):
+    """A header was proposed, signed by ``signers``, with a bond (wei)."""
+
+    epoch: int
+    header_hash: bytes
+    proposer: ChecksumAddress
+    header: EpochHeader
+    signers: tuple[ChecksumAddress, ...]
+    bond: int
+    challenge_ends_at: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFinalised(Event):
+    """A header became final. Micro-credits."""
+
+    epoch: int
+    header_hash: bytes
+    account_root: bytes
+    total_mint: int
+    pot: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochVoided(Event):
+    """A proposed epoch was voided; wei."""
+
+    epoch: int
+    header_hash: bytes
+    challenger: ChecksumAddress
+    reward: int
+    burned: int
+    reason: str
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn(Event):
+    """Returned bonds or shares were paid out, wei."""
+
+    owner: ChecksumAddress
+    receiver: ChecksumAddress
+    amount: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet(Event):
+    """Another policy came into force."""
+
+    policy_hash: bytes
+    policy_uri: str
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class RateSet(Event):
+    """Another rate came into force, Q24."""
+
+    previous_rate_q24: int
+    rate_q24: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumSet(Event):
+    """Another quorum came into force."""
+
+    signers: tuple[ChecksumAddress, ...]
+    threshold: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class BondSet(Event):
+    """Another bond came into force, wei."""
+
+    previous_bond: int
+    bond: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeWindowSet(Event):
+    """Another challenge window came into force, seconds."""
+
+    previous_window: int
+    challenge_window: int
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalsPausedSet(Event):
+    """The guardian stopped or resumed proposals."""
+
+    paused: bool
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationScheduled(Event):
+    """A governance operation may run from ``schedule`` (Unix seconds) on."""
+
+    operation_id: bytes
+    nonce: int
+    schedule: int
+    caller: ChecksumAddress
+    target: ChecksumAddress
+    data: bytes
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationExecuted(Event):
+    """A scheduled operation ran."""
+
+    operation_id: bytes
+    nonce: int
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCanceled(Event):
+    """A scheduled operation was dropped."""
+
+    operation_id: bytes
+    nonce: int
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGranted(Event):
+    """An account has a role from ``since`` (Unix seconds) on."""
+
+    role_id: int
+    account: ChecksumAddress
+    delay: int
+    since: int
+    new_member: bool
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRevoked(Event):
+    """An account lost a role."""
+
+    role_id: int
+    account: ChecksumAddress
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFunctionRoleUpdated(Event):
+    """A function asks for another role."""
+
+    target: ChecksumAddress
+    selector: bytes
+    role_id: int
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+#: Every event with a class. What the ABIs declare beyond these moves nothing of ours (role labels,
+#: EIP-712 domain changes that our contracts never make, ...); a test lists and pins the difference.
+EVENTS: tuple[type[Event], ...] = (
+    Transfer,
+    Approval,
+    RootAccepted,
+    Claimed,
+    Paid,
+    FeeSet,
+    FeesCollected,
+    PotBurned,
+    SplitSet,
+    LinkRequested,
+    LinkRejected,
+    LinkConfirmed,
+    EpochProposed,
+    EpochFinalised,
+    EpochVoided,
+    BondWithdrawn,
+    PolicySet,
+    RateSet,
+    QuorumSet,
+    BondSet,
+    ChallengeWindowSet,
+    ProposalsPausedSet,
+    OperationScheduled,
+    OperationExecuted,
+    OperationCanceled,
+    RoleGranted,
+    RoleRevoked,
+    TargetFunctionRoleUpdated,
+)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    topic: bytes
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    indexed: tuple[bool, ...]
+
+
+def canonical_type(parameter: Mapping[str, Any]) -> str:
+    """Return an ABI parameter's type as in signatures: tuples spelled out."""
+    kind = str(parameter["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    inner = ",".join(canonical_type(part) for part in parameter["components"])
+    return f"({inner}){kind[len('tuple') :]}"
+
+
+_LAYOUTS: dict[type[Event], _Layout] = {}
+
+
+def layout(event: type[Event]) -> _Layout:
+    """Return how an event is written, from the shipped ABI of its contract."""
+    known = _LAYOUTS.get(event)
+    if known is None:
+        known = _LAYOUTS[event] = _find_layout(event)
+    return known
+
+
+def _find_layout(event: type[Event]) -> _Layout:
+    for entry in load_artifact(event.CONTRACT).abi:
+        if entry["type"] == "event" and entry["name"] == event.__name__:
+            inputs = entry["inputs"]
+            types = tuple(canonical_type(parameter) for parameter in inputs)
+            return _Layout(
+                topic=keccak(text=f"{entry['name']}({','.join(types)})"),
+                names=tuple(parameter["name"] for parameter in inputs),
+                types=types,
+                indexed=tuple(bool(parameter["indexed"]) for parameter in inputs),
+            )
+    raise LookupError(f"{event.CONTRACT} has no event {event.__name__}")
+
+
+def decode_log(event: type[Event], log: Mapping[str, Any]) -> Event:
+    """Decode a log that is known to be ``event``."""
+    form = layout(event)
+    topics = [bytes(topic) for topic in log["topics"][1:]]
+    plain_types = [kind for kind, indexed in zip(form.types, form.indexed, strict=True) if not indexed]
+    plain = list(abi_decode(plain_types, bytes(log["data"])))
+    values = [
+        _typed(kind, abi_decode([kind], topics.pop(0))[0] if indexed else plain.pop(0))
+        for kind, indexed in zip(form.types, form.indexed, strict=True)
+    ]
+    place = Place(
+        block=int(log["blockNumber"]),
+        log_index=int(log["logIndex"]),
+        transaction=bytes(log["transactionHash"]),
+        contract=to_checksum_address(log["address"]),
+    )
+    if event is EpochProposed:
+        values[3] = EpochHeader.from_call(values[3])
+    return event(place, *values)
+
+
+def decode_logs(logs: Iterable[Mapping[str, Any]], kinds: Sequence[type[Event]] = EVENTS) -> list[Event]:
+    """Decode the logs that are one of ``kinds``, for example a receipt's; others are left out.
+
+    Logs are recognised by their topic only: the caller knows whose they are.
+    """
+    by_topic = {layout(kind).topic: kind for kind in kinds}
+    found = []
+    for log in logs:
+        kind = by_topic.get(bytes(log["topics"][0])) if log["topics"] else None
+        if kind is not None:
+            found.append(decode_log(kind, log))
+    return found
+
+
+def read_events(
+    connection: Connection,
+    contracts: Mapping[str, str],
+    kinds: Sequence[type[Event]] = EVENTS,
+    *,
+    from_block: int,
+    to_block: int | None = None,
+    chunk_blocks: int = CHUNK_BLOCKS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Event]:
+    """Read events in the order of the chain.
+
+    Parameters
+    ----------
+    contracts
+        Address of each contract by name (``Deployment.addresses()``); only their logs are read.
+    kinds
+        Which events.
+    from_block, to_block
+        Inclusive; the newest block when ``to_block`` is ``None``.
+    chunk_blocks
+        Most blocks per request.
+    progress
+        Called with (blocks read, blocks in all).
+    """
+    last = connection.block_number() if to_block is None else to_block
+    by_source: dict[tuple[str, bytes], type[Event]] = {}
+    for kind in kinds:
+        if kind.CONTRACT in contracts:
+            by_source[contracts[kind.CONTRACT].lower(), layout(kind).topic] = kind
+    addresses = sorted({address for address, _ in by_source})
+    topics = sorted({topic for _, topic in by_source})
+    if not addresses:
+        return
+    first, step = from_block, chunk_blocks
+    while first <= last:
+        until = min(first + step - 1, last)
+        logs = _logs(connection, addresses, topics, first, until)
+        if logs is None:
+            if step == 1:
+                raise ChainError(
+                    f"the node refuses the logs of block {first}", hint="use a node without that limit"
+                )
+            step = max(1, step // 2)
+            continue
+        for log in sorted(logs, key=lambda one: (one["blockNumber"], one["logIndex"])):
+            source = by_source.get((str(log["address"]).lower(), bytes(log["topics"][0])))
+            if source is not None:
+                yield decode_log(source, log)
+        if progress is not None:
+            progress(until - from_block + 1, last - from_block + 1)
+        first = until + 1
+
+
+def _logs(
+    connection: Connection, addresses: Sequence[str], topics: Sequence[bytes], first: int, last: int
+) -> list[Any] | None:
+    """Return the logs, or ``None`` if the node wants a smaller range."""
+    query: Any = {
+        "fromBlock": first,
+        "toBlock": last,
+        "address": [to_checksum_address(address) for address in addresses],
+        # As text: eth-tester compares types, and HexBytes is not bytes.
+        "topics": [["0x" + topic.hex() for topic in topics]],
+    }
+    try:
+        return list(connection.w3.eth.get_logs(query))
+    except Web3RPCError as error:
+        text = str(error).lower()
+        if any(word in text for word in ("range", "limit", "too many", "more than", "exceed")):
+            return None
+        with translated():
+            raise
+
+
+def _typed(kind: str, value: Any) -> Any:
+    """Addresses as checksummed text, arrays as tuples, everything else as decoded."""
+    if kind == "address":
+        return to_checksum_address(value)
+    if kind == "address[]":
+        return tuple(to_checksum_address(item) for item in value)
+    return value
+
+
+def field_names(event: type[Event]) -> list[str]:
+    """Return an event's own fields, without ``at``."""
+    return [field.name for field in fields(event) if field.name != "at"]

@@ -1,0 +1,122 @@
+"""The whole system on one chain: a client per contract, and the one way to write to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from eth_typing import ChecksumAddress
+
+from timebank_chain.chain.access_manager import AccessManager
+from timebank_chain.chain.attention_credit import AttentionCredit
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.credit_distributor import CreditDistributor
+from timebank_chain.chain.credit_payments import CreditPayments
+from timebank_chain.chain.deployment import Deployment, ensure_trusted
+from timebank_chain.chain.fee_pool import FeePool
+from timebank_chain.chain.member_registry import MemberRegistry
+from timebank_chain.chain.rate_oracle import RateOracle
+from timebank_chain.chain.signer import Signer
+from timebank_chain.chain.transactions import Call, Prepared, Receipt, prepare, send
+
+
+class GovernanceState(StrEnum):
+    """What became of a restricted call."""
+
+    DONE = "done"
+    SCHEDULED = "scheduled"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class GovernanceStep:
+    """One step of a restricted call: sent at once, scheduled, still waiting, or executed.
+
+    ``ready_at`` is Unix seconds (0 when done or unknown before sending).
+    """
+
+    state: GovernanceState
+    ready_at: int
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True)
+class Timebank:
+    """A deployed system and a client for each of its contracts."""
+
+    connection: Connection
+    deployment: Deployment
+    access_manager: AccessManager
+    member_registry: MemberRegistry
+    rate_oracle: RateOracle
+    credit_distributor: CreditDistributor
+    attention_credit: AttentionCredit
+    fee_pool: FeePool
+    credit_payments: CreditPayments
+
+    def addresses(self) -> dict[str, ChecksumAddress]:
+        """Return every contract's address by name."""
+        return self.deployment.addresses()
+
+    def prepare(self, sender: ChecksumAddress, call: Call) -> Prepared:
+        """Check chain and code, then simulate and price a call."""
+        ensure_trusted(self.connection, self.deployment, call.target)
+        return prepare(self.connection, sender, call)
+
+    def send(self, signer: Signer, call: Call, *, dry_run: bool = False) -> Receipt:
+        """Check chain and code, simulate, price, sign, broadcast and wait.
+
+        Raises
+        ------
+        WrongChain, CodeMismatch
+            If the node or the contract is not the deployment's.
+        ContractError
+            The named exception, if the contract would refuse; nothing is sent then.
+        """
+        ensure_trusted(self.connection, self.deployment, call.target)
+        return send(self.connection, signer, call, dry_run=dry_run)
+
+    def govern(self, signer: Signer, call: Call, *, dry_run: bool = False) -> GovernanceStep:
+        """Do the next step of a restricted call: directly, or scheduled first and executed later.
+
+        Call it again with the same call: it schedules, then tells how long to wait, then executes.
+        """
+        if call.target is None:
+            raise ValueError("creating a contract is not governed")
+        manager, me = self.access_manager, signer.address
+        permission = manager.can_call(me, call.target, call.data[:4])
+        if permission.immediate or permission.delay == 0:
+            # Without any permission the simulation raises the contract's own named error.
+            return GovernanceStep(GovernanceState.DONE, 0, self.send(signer, call, dry_run=dry_run))
+        ready_at = manager.ready_at(me, call)
+        if ready_at == 0:
+            receipt = self.send(signer, manager.schedule(call), dry_run=dry_run)
+            return GovernanceStep(GovernanceState.SCHEDULED, manager.ready_at(me, call), receipt)
+        if ready_at > self.connection.timestamp():
+            return GovernanceStep(GovernanceState.WAITING, ready_at, None)
+        return GovernanceStep(
+            GovernanceState.DONE, 0, self.send(signer, manager.execute(call), dry_run=dry_run)
+        )
+
+
+def open_timebank(connection: Connection, deployment: Deployment) -> Timebank:
+    """Make the clients of a deployment.
+
+    Raises
+    ------
+    WrongChain
+        If the node serves another chain.
+    """
+    connection.require_chain(deployment.chain_id)
+    at = deployment.addresses()
+    return Timebank(
+        connection=connection,
+        deployment=deployment,
+        access_manager=AccessManager(connection, at["AccessManager"]),
+        member_registry=MemberRegistry(connection, at["MemberRegistry"]),
+        rate_oracle=RateOracle(connection, at["RateOracle"]),
+        credit_distributor=CreditDistributor(connection, at["CreditDistributor"]),
+        attention_credit=AttentionCredit(connection, at["AttentionCredit"]),
+        fee_pool=FeePool(connection, at["FeePool"]),
+        credit_payments=CreditPayments(connection, at["CreditPayments"]),
+    )
