@@ -1,0 +1,146 @@
+"""What all checks look at: the evidence from the chain, the ledger replayed from it, the epoch files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from web3 import Web3
+
+from timebank_chain.audit.evidence import Evidence
+from timebank_chain.audit.files import EpochFiles, read_epoch_files, read_policy
+from timebank_chain.audit.recompute import Recomputed, recompute
+from timebank_chain.audit.replay import Ledger, Proposal
+from timebank_chain.audit.report import Difference
+from timebank_chain.epoch import EpochHeader
+from timebank_chain.errors import EpochError
+from timebank_chain.valuation import Policy
+
+if TYPE_CHECKING:
+    from timebank_chain.chain.deployment import Deployment
+
+
+@dataclass
+class EpochCase:
+    """One epoch that stands (finalised or still pending): chain, files and recomputation side by side.
+
+    Attributes
+    ----------
+    header
+        From the event, or ``None`` where its fields make no header.
+    files
+        What is published, with its faults.
+    policy, policy_fault
+        The published policy, or what is wrong with its file.
+    recomputed
+        From the published activities and the accounts recomputed before.
+    """
+
+    proposal: Proposal
+    header: EpochHeader | None
+    header_fault: str
+    files: EpochFiles
+    policy: Policy | None
+    policy_fault: Difference | None
+    recomputed: Recomputed
+
+    @property
+    def number(self) -> int:
+        """The epoch's number."""
+        return self.proposal.epoch
+
+    @cached_property
+    def account_rows(self) -> Mapping[str, int]:
+        """Account in lower-case hex -> its row in the account leaves that stand for this epoch."""
+        columns = self.recomputed.accounts or self.files.accounts
+        if columns is None:
+            return {}
+        return {"0x" + row.tobytes().hex(): index for index, row in enumerate(columns["account"])}
+
+    def leaf(self, account: str) -> Mapping[str, int] | None:
+        """Return an account's recomputed leaf (published where it cannot be recomputed)."""
+        columns = self.recomputed.accounts or self.files.accounts
+        row = self.account_rows.get(account.lower())
+        if columns is None or row is None:
+            return None
+        return {name: int(column[row]) for name, column in columns.items() if name != "account"}
+
+
+@dataclass
+class AuditCase:
+    """Everything a check may look at.
+
+    Attributes
+    ----------
+    evidence
+        The chain, pinned to one block.
+    ledger
+        The state that follows from the events.
+    deployment
+        The manifest under audit.
+    epochs_folder
+        Where the epochs are published.
+    artifacts_folder
+        Where the compiled contracts are.
+    activity_file
+        Raw activity table, when one was handed in.
+    """
+
+    evidence: Evidence
+    ledger: Ledger
+    deployment: Deployment
+    chain_id: int
+    epochs_folder: Path
+    artifacts_folder: Path
+    activity_file: Path | None = None
+    progress: Callable[[str], None] = lambda _text: None
+    _epochs: list[EpochCase] | None = field(default=None, repr=False)
+
+    @staticmethod
+    def checksum(account: str) -> str:
+        """Return an address as the events write it."""
+        return Web3.to_checksum_address(account)
+
+    @property
+    def epochs(self) -> Sequence[EpochCase]:
+        """The epochs that stand, in order; voided proposals are not among them."""
+        if self._epochs is None:
+            self._epochs = list(self._read_epochs())
+        return self._epochs
+
+    def epoch(self, number: int) -> EpochCase | None:
+        """Return the standing epoch of this number."""
+        return next((epoch for epoch in self.epochs if epoch.number == number), None)
+
+    def _read_epochs(self) -> list[EpochCase]:
+        epochs: list[EpochCase] = []
+        for proposal in self.ledger.proposals:
+            if proposal.outcome == "voided":
+                continue
+            self.progress(f"epoch {proposal.epoch}: recomputing")
+            header, fault = header_of(proposal.header)
+            files = read_epoch_files(self.epochs_folder, proposal.epoch)
+            policy, policy_fault = (
+                (None, None) if header is None else read_policy(self.epochs_folder, header.policy_hash)
+            )
+            before = epochs[-1] if epochs else None
+            previous = None if before is None else before.recomputed.accounts or before.files.accounts
+            if header is None or policy is None:
+                recomputed = Recomputed.impossible("the header or the policy cannot be read")
+            elif before is not None and previous is None:
+                recomputed = Recomputed.impossible(f"the accounts of epoch {before.number} cannot be had")
+            else:
+                recomputed = recompute(files, previous, policy, header)
+            epochs.append(EpochCase(proposal, header, fault, files, policy, policy_fault, recomputed))
+        return epochs
+
+
+def header_of(values: Mapping[str, Any]) -> tuple[EpochHeader | None, str]:
+    """Read a header decoded from an event, or say why its fields make none."""
+    try:
+        return EpochHeader.from_call(tuple(values.values())), ""
+    except (EpochError, ValueError, TypeError) as error:
+        return None, str(error)

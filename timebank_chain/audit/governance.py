@@ -1,0 +1,107 @@
+"""Parameters and bonds: what is in force is what the last event set, and no bond is lost."""
+
+from __future__ import annotations
+
+from timebank_chain.audit.case import AuditCase
+from timebank_chain.audit.replay import ZERO_ADDRESS
+from timebank_chain.audit.report import Check, Tally
+
+_SILENT = "the parameter was changed without an event"
+
+
+def check_parameters(case: AuditCase) -> Check:
+    """Check every governed parameter against the last event that set it."""
+    tally = Tally("A19", "parameters in force = the last event that set them")
+    ledger, call = case.ledger, case.evidence.call
+    members, threshold = ledger.quorum.last or ((), 0)
+    expected = {
+        ("RateOracle", "policyHash"): ledger.policy.last,
+        ("RateOracle", "rateQ24"): ledger.rate.last,
+        ("RateOracle", "signers"): list(members),
+        ("RateOracle", "threshold"): threshold,
+        ("RateOracle", "bond"): ledger.bond.last,
+        ("RateOracle", "challengeWindow"): ledger.window.last,
+        ("RateOracle", "proposalsPaused"): bool(ledger.paused.last),
+        ("CreditPayments", "feeBps"): ledger.fee_bps.last,
+    }
+    for (contract, view), value in expected.items():
+        tally.equal(f"{contract}.{view}", value, call(contract, view), _SILENT)
+    everyone = {signer for _, (signers, _) in ledger.quorum.values for signer in signers}
+    for signer in sorted(everyone):
+        tally.equal(
+            f"RateOracle.isSigner({signer})",
+            signer in members,
+            call("RateOracle", "isSigner", signer),
+            _SILENT,
+        )
+    split = call("FeePool", "split")
+    tally.equal("FeePool.split", ledger.split.last, (split["depositorsBps"], split["bonusBps"]), _SILENT)
+    for contract in ("RateOracle", "FeePool", "CreditPayments", "MemberRegistry"):
+        authority = ledger.authority[contract].last if contract in ledger.authority else None
+        tally.equal(
+            f"{contract}.authority",
+            authority,
+            call(contract, "authority"),
+            "another manager rules the contract than the events say",
+        )
+    changes = sum(
+        max(0, len(line.values) - 1)
+        for line in (ledger.policy, ledger.rate, ledger.quorum, ledger.bond, ledger.window, ledger.fee_bps)
+    )
+    tally.evidence.update(
+        rate_q24=ledger.rate.last, threshold=threshold, signers=list(members), changes=changes
+    )
+    return tally.done(f"{len(expected) + 5} parameters, {changes} changes since the deployment")
+
+
+def check_bonds(case: AuditCase) -> Check:
+    """Check bonds: as in force when posted, credited or burned whole, and still there until withdrawn."""
+    tally = Tally("A20", "bonds: posted as in force, credited or burned whole, held until withdrawn")
+    ledger, call = case.ledger, case.evidence.call
+    for difference in ledger.anomalies_of("bonds"):
+        tally.add(difference)
+    for proposal in ledger.proposals:
+        place = proposal.event.position
+        tally.equal(
+            f"{proposal.event.where}, bond", ledger.bond.at(place), proposal.bond, "another bond was posted"
+        )
+        window = ledger.window.at(place) or 0
+        tally.equal(
+            f"{proposal.event.where}, challengeEndsAt",
+            case.evidence.timestamp(proposal.event.block) + window,
+            proposal.challenge_ends_at,
+            "the challenge window is another than the one in force",
+        )
+    for owner, amount in sorted(ledger.withdrawable.items()):
+        tally.equal(
+            f"RateOracle.withdrawableBond({owner})",
+            amount,
+            call("RateOracle", "withdrawableBond", owner),
+            "a bond was given or taken without an event",
+        )
+    last = ledger.proposals[-1] if ledger.proposals else None
+    held = last.bond if last is not None and last.outcome == "pending" else 0
+    pending = call("RateOracle", "pending")
+    tally.equal(
+        "RateOracle.pending",
+        (last.epoch, last.header_hash, last.proposer, last.bond) if last is not None and held else None,
+        (pending["epoch"], pending["headerHash"], pending["proposer"], pending["bond"])
+        if held or pending["proposer"] != ZERO_ADDRESS
+        else None,
+        "another proposal waits than the one the events show",
+    )
+    owed = held + sum(ledger.withdrawable.values())
+    balance = case.evidence.ether("RateOracle")
+    tally.require(
+        balance >= owed,
+        "RateOracle, balance in wei",
+        f"at least {owed} (pending and withdrawable bonds)",
+        balance,
+        "bonds cannot be paid back",
+    )
+    if balance > owed:
+        tally.note(
+            f"{balance - owed} wei more than the bonds were forced into the oracle; nobody can use them"
+        )
+    tally.evidence.update(owed_wei=owed, balance_wei=balance, withdrawn_wei=ledger.bonds_withdrawn)
+    return tally.done(f"{len(ledger.proposals)} bonds, {owed} wei held")
