@@ -33,6 +33,7 @@ A mapping is TOML (schema ``timebank.mapping/1``)::
     scale = 0.5                    # applied to the sum; the result is rounded down to thousandths
     at_least = 0
     at_most = 2000
+    base = 1                       # what the sum starts from
     empty = 0                      # what an empty cell counts; left out: the row is rejected
 
     [fields.engagement]
@@ -66,6 +67,7 @@ SCHEMA_NAME = "timebank.mapping/1"
 INDICATORS = ("interaction", "originality", "engagement")
 _TEXT_FIELDS = ("id", "member", "domain")
 _FIELDS = (*_TEXT_FIELDS, "occurred", "window", *INDICATORS)
+_NUMBER_ENTRIES = ("column", "sum", "constant", "scale", "at_least", "at_most", "empty", "base")
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 #: Wide enough that sums and products of 30-digit cells are exact.
@@ -122,13 +124,14 @@ class NumberRule:
     at_most: Decimal | None = None
     empty: Decimal | None = None
     constant: Decimal | None = None
+    base: Decimal | None = None
     whole_milli: bool = False
 
     @property
     def as_recorded(self) -> bool:
         """Whether the cell is handed on untouched, so that the cleaner sees it as it stood."""
-        limits = (self.scale, self.at_least, self.at_most, self.empty, self.constant)
-        return len(self.terms) == 1 and self.terms[0][1] == 1 and limits == (None,) * 5
+        given = (self.scale, self.at_least, self.at_most, self.empty, self.constant, self.base)
+        return len(self.terms) == 1 and self.terms[0][1] == 1 and given == (None,) * 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +386,7 @@ class _Reader:
     def number_rule(self, name: str, value: object) -> NumberRule:
         entry = f"fields.{name}"
         table = self.table(value, entry)
-        self.known(table, ("column", "sum", "constant", "scale", "at_least", "at_most", "empty"), entry)
+        self.known(table, _NUMBER_ENTRIES, entry)
         self.one_of(table, ("column", "sum", "constant"), entry)
         terms: tuple[tuple[str, Decimal], ...] = ()
         if "column" in table:
@@ -398,13 +401,13 @@ class _Reader:
             terms = tuple(
                 (column, self.decimal(weight, f"{entry}.sum.{column}")) for column, weight in weights.items()
             )
-        scale, least, most, empty, constant = (
+        scale, least, most, empty, constant, base = (
             self.decimal(table[key], f"{entry}.{key}") if key in table else None
-            for key in ("scale", "at_least", "at_most", "empty", "constant")
+            for key in ("scale", "at_least", "at_most", "empty", "constant", "base")
         )
         if least is not None and most is not None and least > most:
             raise self.error(f"{entry}.at_least", f"{least} is above at_most {most}")
-        return NumberRule(terms, scale, least, most, empty, constant)
+        return NumberRule(terms, scale, least, most, empty, constant, base)
 
     def reject_rules(self, value: object) -> tuple[RejectRule, ...]:
         if not isinstance(value, list):
@@ -546,7 +549,7 @@ def _number(field: str, rule: NumberRule, row: Mapping[str, object]) -> object:
     if rule.constant is not None:
         total = rule.constant
     else:
-        total = Decimal(0)
+        total = rule.base or Decimal(0)
         for column, weight in rule.terms:
             value = _addend(field, column, _cell(row, column), rule.empty)
             total = _EXACT.add(total, _EXACT.multiply(value, weight))
