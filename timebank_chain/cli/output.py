@@ -12,10 +12,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from timebank_chain.errors import TimebankError
+
+_ENDLESS = 10_000
 
 
 def out() -> Console:
@@ -34,13 +38,22 @@ def print_json(schema: str, body: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; columns whose name starts with ``>`` are aligned right."""
+    """Print a table; columns whose name starts with ``>`` are aligned right.
+
+    Nothing is cut off: a terminal folds long cells, a pipe or file gets lines as long as they need.
+    Cells are plain text: what looks like rich's markup in somebody's id is shown as it is.
+    """
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None)
     for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        justify: JustifyMethod = "right" if name.startswith(">") else "left"
+        table.add_column(name.removeprefix(">"), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    out().print(table)
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = out()
+    if not console.is_terminal:
+        needed = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).maximum
+        console.width = max(console.width, needed)
+    console.print(table)
 
 
 def say(message: str) -> None:
