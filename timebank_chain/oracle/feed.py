@@ -25,6 +25,10 @@ _REPLACED = (
 )
 
 
+class FeedChanged(OracleError):
+    """A file that was read before vanished, shrank or was rewritten: a person has to decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedSnapshot:
     """A standstill copy of the feed.
@@ -87,13 +91,15 @@ def take_snapshot(feed: Path, marks: Mapping[str, FeedMark], into: Path) -> Feed
 
     Raises
     ------
-    OracleError
+    FeedChanged
         If a file that was read before has vanished, shrunk or been rewritten.
+    OracleError
+        If there is nothing to read, or a Parquet file is not whole.
     """
     paths, ignored = list_feed(feed)
     for name in marks:
         if name not in paths:
-            raise OracleError("a feed file that was read before has vanished", where=name, hint=_REPLACED)
+            raise FeedChanged("a feed file that was read before has vanished", where=name, hint=_REPLACED)
     files: dict[str, Path] = {}
     new_marks: list[FeedMark] = []
     held_back: dict[str, int] = {}
@@ -114,14 +120,14 @@ def take_snapshot(feed: Path, marks: Mapping[str, FeedMark], into: Path) -> Feed
 def _copy_lines(name: str, source: Path, copy: Path, before: FeedMark | None) -> tuple[FeedMark, int]:
     size = source.stat().st_size
     if before is not None and size < before.size:
-        raise OracleError(
+        raise FeedChanged(
             f"a feed file shrank from {before.size} to {size} bytes: rows of closed epochs may be lost",
             where=name,
             hint=_REPLACED,
         )
     complete = _complete_length(source, size)
     if before is not None and complete < before.size:
-        raise OracleError("a feed file was rewritten after it was read", where=name, hint=_REPLACED)
+        raise FeedChanged("a feed file was rewritten after it was read", where=name, hint=_REPLACED)
     digest = hashlib.sha256()
     position = 0
     with source.open("rb") as reader, copy.open("wb") as writer:
@@ -130,12 +136,12 @@ def _copy_lines(name: str, source: Path, copy: Path, before: FeedMark | None) ->
             stop = before.size if before is not None and position < before.size else complete
             block = reader.read(min(_CHUNK, stop - position))
             if not block:
-                raise OracleError("a feed file shrank while it was read", where=name, hint=_REPLACED)
+                raise FeedChanged("a feed file shrank while it was read", where=name, hint=_REPLACED)
             digest.update(block)
             writer.write(block)
             position += len(block)
             if before is not None and position == before.size and digest.hexdigest() != before.sha256:
-                raise OracleError(
+                raise FeedChanged(
                     f"a feed file was rewritten: its first {before.size} bytes are not those read before",
                     where=name,
                     hint=_REPLACED,
@@ -177,7 +183,7 @@ def _copy_parquet(name: str, source: Path, copy: Path, before: FeedMark | None) 
             hint="write Parquet files elsewhere and rename them into the feed when they are complete",
         ) from error
     if before is not None and rows < before.rows:
-        raise OracleError(
+        raise FeedChanged(
             f"a feed file shrank from {before.rows} to {rows} rows: rows of closed epochs may be lost",
             where=name,
             hint=_REPLACED,

@@ -271,6 +271,23 @@ class Journal:
         found = self._db.execute("SELECT 1 FROM included WHERE record_id = ?", (record_id,)).fetchone()
         return found is not None
 
+    def pass_over(self, record_ids: Iterable[bytes]) -> None:
+        """Remember late records that were listed in the rejects, so that each is listed once."""
+        with _transaction(self._db):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO included VALUES (?, 0)", [(record_id,) for record_id in record_ids]
+            )
+
+    def built(self, epoch: int, header_hash: bytes) -> None:
+        """Remember that this header was built here, from our own feed."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"built:0x{header_hash.hex()}", str(epoch))
+        )
+
+    def was_built(self, header_hash: bytes) -> bool:
+        """Tell whether a header was built here."""
+        return self._meta(f"built:0x{header_hash.hex()}") is not None
+
     # --- what is claimed -------------------------------------------------------------------------
 
     def claimed(self) -> dict[bytes, int]:
@@ -283,6 +300,18 @@ class Journal:
         """Remember cumulative claims read from the chain, so that settled accounts are not asked again."""
         with _transaction(self._db):
             self._db.executemany("INSERT OR REPLACE INTO claimed VALUES (?, ?)", list(claimed.items()))
+
+    def claims_done(self, epoch: int) -> bool:
+        """Tell whether everybody's claims of an epoch were pushed."""
+        return self._meta(f"claims-done:{epoch}") is not None
+
+    def finish_claims(self, epoch: int) -> None:
+        """Remember that everybody's claims of an epoch were pushed."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"claims-done:{epoch}", str(epoch)))
+
+    def _meta(self, key: str) -> str | None:
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
 
 
 def _intent(row: tuple[Any, ...]) -> Intent:

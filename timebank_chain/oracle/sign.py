@@ -20,7 +20,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
 from timebank_chain.chain.signer import Signer
-from timebank_chain.epoch.header import EpochHeader
+from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import OracleError
 
 SIGNATURE_SCHEMA = "timebank.signature/1"

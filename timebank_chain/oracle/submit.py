@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from timebank_chain.chain import transactions
@@ -46,6 +47,8 @@ class Submitter:
         How long to wait for a block before leaving an intent to the next tick.
     checkpoint
         Called with the name of every step that has just been made durable.
+    trust
+        Called with the target before anything is signed; raises if it is not the deployment's.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Submitter:
         *,
         wait_seconds: float = 120,
         checkpoint: Checkpoint = no_checkpoint,
+        trust: Callable[[ChecksumAddress | None], object] = lambda _target: None,
     ) -> None:
         self.connection = connection
         self.signer = signer
@@ -64,6 +68,7 @@ class Submitter:
         self.clock = clock
         self.wait_seconds = wait_seconds
         self.checkpoint = checkpoint
+        self.trust = trust
 
     def perform(self, kind: Kind, epoch: int, key: str, call: Call) -> Intent:
         """Bring about one effect, at most once.
@@ -85,6 +90,7 @@ class Submitter:
         known = self.journal.live(kind, epoch, key)
         if known is not None:
             return _succeeded(self._finish(known, rebroadcast=True) if known.outcome is None else known)
+        self.trust(call.target)
         prepared = transactions.prepare(self.connection, self.signer.address, call)
         signed = transactions.sign(self.signer, prepared)
         intent = self.journal.intend(

@@ -1,0 +1,345 @@
+"""The oracle daemon: startup, then tick after tick, then shutdown.
+
+A tick reads the chain at one block and does the next thing that is due:
+
+1. transactions left open by a crash are brought to an outcome;
+2. a proposal whose challenge window is over is finalised;
+3. after that, claims are pushed and the bond is withdrawn;
+4. an epoch that has ended is built, published, signed and, with enough signatures, proposed.
+
+One proposal is pending at a time. An error is either fatal (the process ends) or left to the next
+tick, which waits longer after each failure. A stop is taken between steps; whatever was sent by then
+is in the journal.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from timebank_chain.chain.addresses import address_bytes
+from timebank_chain.chain.deployment import ensure_trusted
+from timebank_chain.chain.signer import Signer
+from timebank_chain.chain.system import Timebank
+from timebank_chain.epoch import EpochHeader, PublishedEpoch, epoch_folder, read_epoch
+from timebank_chain.errors import (
+    CodeMismatch,
+    DeploymentError,
+    EpochError,
+    OracleError,
+    TimebankError,
+    UsageError,
+    WalletError,
+    WrongChain,
+)
+from timebank_chain.oracle.claims import claim_call, outstanding, ranges, total
+from timebank_chain.oracle.clock import Clock
+from timebank_chain.oracle.close import EpochCloser
+from timebank_chain.oracle.feed import FeedChanged
+from timebank_chain.oracle.journal import Intent, Journal
+from timebank_chain.oracle.propose import finalise_call, propose_call, proposed_header, voided_headers
+from timebank_chain.oracle.settings import OracleSettings
+from timebank_chain.oracle.state import OracleState, read_state
+from timebank_chain.oracle.submit import Checkpoint, Submitter, no_checkpoint
+from timebank_chain.units import format_micro, format_time
+from timebank_chain.valuation import policy_hash
+
+log = structlog.get_logger("timebank.oracle")
+
+#: What no later tick can mend.
+FATAL = (WrongChain, CodeMismatch, DeploymentError, WalletError, UsageError)
+MAX_BACKOFF_SECONDS = 300.0
+
+
+class Did(StrEnum):
+    """What a tick came to."""
+
+    PROPOSED = "proposed"
+    FINALISED = "finalised"
+    CLAIMED = "claimed"
+    WAITING_FOR_END = "waiting for the epoch to end"
+    WAITING_FOR_SIGNATURES = "waiting for signatures"
+    WAITING_FOR_WINDOW = "waiting for the challenge window"
+    PAUSED = "proposals are paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What a tick did, about which epoch, and until when nothing can happen (Unix ms, if known)."""
+
+    did: Did
+    epoch: int
+    until_ms: int | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do before something outside changes."""
+        return self.did not in (Did.PROPOSED, Did.FINALISED, Did.CLAIMED)
+
+
+class OracleDaemon:
+    """Closes epochs on schedule and brings them on chain, each effect once.
+
+    Parameters
+    ----------
+    signers
+        Our keys; the first one proposes and pays, those in the quorum sign.
+    checkpoint
+        Called with the name of every step that has just been made durable; tests crash there.
+    """
+
+    def __init__(
+        self,
+        timebank: Timebank,
+        settings: OracleSettings,
+        signers: Sequence[Signer],
+        journal: Journal,
+        clock: Clock,
+        *,
+        stop: threading.Event | None = None,
+        checkpoint: Checkpoint = no_checkpoint,
+        wait_seconds: float = 120,
+    ) -> None:
+        if not signers:
+            raise UsageError("the oracle has no key", hint="add --keystore FILE")
+        self.timebank = timebank
+        self.settings = settings
+        self.signers = signers
+        self.journal = journal
+        self.clock = clock
+        self.stop = stop or threading.Event()
+        self.checkpoint = checkpoint
+        self.submitter = Submitter(
+            timebank.connection,
+            signers[0],
+            journal,
+            clock,
+            wait_seconds=wait_seconds,
+            checkpoint=checkpoint,
+            trust=lambda target: ensure_trusted(timebank.connection, timebank.deployment, target),
+        )
+        self.closer = EpochCloser(
+            settings,
+            journal,
+            signers,
+            chain_id=timebank.connection.chain_id,
+            oracle_address=address_bytes(timebank.rate_oracle.address),
+            checkpoint=checkpoint,
+        )
+        self._said: object = None
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def startup(self) -> None:
+        """Check everything that would stop the oracle for good, before doing anything.
+
+        Raises
+        ------
+        TimebankError
+            If the chain, the code, the policy, the feed or the keys do not fit.
+        """
+        for contract in ("RateOracle", "CreditDistributor"):
+            target = self.timebank.addresses()[contract]
+            ensure_trusted(self.timebank.connection, self.timebank.deployment, target)
+        state = read_state(self.timebank, self.signers[0].address)
+        ours = policy_hash(self.settings.policy)
+        if state.policy_hash != ours:
+            raise OracleError(
+                f"policy '{self.settings.policy.name}' has the hash 0x{ours.hex()}, "
+                f"the chain asks for 0x{state.policy_hash.hex()}",
+                hint="give the policy the deployment names with --policy",
+            )
+        self.closer.interval(self.closer.previous(state))
+        members = [signer.address for signer in self.signers if address_bytes(signer.address) in state.quorum]
+        log.info(
+            "started",
+            chain=self.timebank.connection.chain_id,
+            oracle=self.timebank.rate_oracle.address,
+            latest_epoch=state.latest_epoch,
+            sender=self.signers[0].address,
+            signing_as=members,
+            threshold=state.threshold,
+            quorum=len(state.quorum),
+        )
+        if not members:
+            log.warning("none of our keys is in the quorum: we collect and propose, but do not sign")
+
+    def run(self, *, poll_seconds: float, once: bool = False) -> None:
+        """Tick until asked to stop; with ``once``, until there is nothing left to do.
+
+        Raises
+        ------
+        TimebankError
+            A fatal error; with ``once``, any.
+        """
+        failures = 0
+        while not self.stop.is_set():
+            try:
+                tick = self.tick()
+            except (*FATAL, FeedChanged):
+                raise
+            except TimebankError as error:
+                if once:
+                    raise
+                failures += 1
+                pause = min(poll_seconds * 2 ** min(failures - 1, 16), MAX_BACKOFF_SECONDS)
+                log.error("will try again", error=str(error), hint=error.hint, seconds=pause)
+                self.clock.sleep(pause)
+                continue
+            failures = 0
+            if tick.idle:
+                self._say(tick)
+                if once:
+                    return
+                self.clock.sleep(poll_seconds)
+        log.info("stopped")
+
+    def tick(self) -> Tick:
+        """Do the next thing that is due."""
+        self.submitter.recover()
+        state = read_state(self.timebank, self.signers[0].address)
+        if state.pending is not None:
+            if state.time_ms < state.pending.challenge_ends_at * 1_000:
+                until = state.pending.challenge_ends_at * 1_000
+                return Tick(Did.WAITING_FOR_WINDOW, state.pending.epoch, until)
+            self._finalise(state)
+            return Tick(Did.FINALISED, state.pending.epoch)
+        if self._settle_finalised(state):
+            return Tick(Did.CLAIMED, state.latest_epoch)
+        return self._next_epoch(state)
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def _finalise(self, state: OracleState) -> None:
+        assert state.pending is not None  # noqa: S101 - the caller looked; this tells the type checker
+        header = self._pending_header(state.pending.epoch, state.pending.header_hash)
+        call = finalise_call(self.timebank, state, header)
+        intent = self.submitter.perform("finalise", header.epoch, "0x" + header.hash().hex(), call)
+        log.info(
+            "finalised",
+            epoch=header.epoch,
+            mint=format_micro(header.total_mint),
+            tx=intent.tx_hash,
+            block=intent.block,
+        )
+        self.checkpoint("finalised")
+
+    def _pending_header(self, number: int, header_hash: bytes) -> EpochHeader:
+        if epoch_folder(self.settings.epochs, number).exists():
+            try:
+                header = read_epoch(self.settings.epochs, number).header
+            except EpochError as error:
+                log.warning("published files unusable, asking the chain", epoch=number, reason=str(error))
+            else:
+                if header.hash() == header_hash:
+                    return header
+        return proposed_header(self.timebank, header_hash)
+
+    def _settle_finalised(self, state: OracleState) -> bool:
+        """Push claims of the newest epoch and take back our bond; return whether anything was sent."""
+        number = state.latest_epoch
+        sent = False
+        if number and self.settings.push_claims and not self.journal.claims_done(number):
+            sent = self._push_claims(state)
+        bond_back = self.journal.live("withdraw-bond", number, "bond") is None
+        if state.withdrawable_wei and bond_back and not self.stop.is_set():
+            call = self.timebank.rate_oracle.withdraw_bond(self.signers[0].address)
+            intent = self.submitter.perform("withdraw-bond", number, "bond", call)
+            log.info("bond withdrawn", wei=state.withdrawable_wei, tx=intent.tx_hash)
+            sent = True
+        return sent
+
+    def _push_claims(self, state: OracleState) -> bool:
+        epoch = self.closer.previous(state)
+        if epoch is None:
+            return False
+        claims = outstanding(self.timebank, epoch, self.journal, block=state.block)
+        parts = list(ranges(sorted(claims), batch=self.settings.claim_batch))
+        for part in parts:
+            if self.stop.is_set():
+                return True
+            call = claim_call(self.timebank, epoch, part)
+            intent = self.submitter.perform("claim", epoch.number, part.key, call)
+            within = {i: claims[i] for i in claims if part.first <= i < part.first + part.count}
+            log.info(
+                "claimed",
+                epoch=epoch.number,
+                accounts=len(within),
+                credits=format_micro(total(within)),
+                tx=intent.tx_hash,
+            )
+            self.checkpoint("claims batch")
+        self.journal.finish_claims(epoch.number)
+        return bool(parts)
+
+    def _next_epoch(self, state: OracleState) -> Tick:
+        number = state.latest_epoch + 1
+        previous = self.closer.previous(state)
+        start, end = self.closer.interval(previous)
+        closes_at = end + self.settings.grace_ms
+        now = min(self.clock.now_ms(), state.time_ms)
+        if now < closes_at:
+            return Tick(Did.WAITING_FOR_END, number, closes_at)
+        if state.paused:
+            return Tick(Did.PAUSED, number)
+        self.closer.remember_closed(state)
+        voided = voided_headers(self.timebank, number)
+        published = self.closer.existing(state, previous, voided, now)
+        if published is None:
+            log.info("closing", epoch=number, start=format_time(start), end=format_time(end))
+            published = self.closer.close(state, previous, voided, now_ms=now)
+        collected = self.closer.sign(published, state)
+        if not collected.complete:
+            return Tick(Did.WAITING_FOR_SIGNATURES, number)
+        if self.stop.is_set():
+            return Tick(Did.WAITING_FOR_SIGNATURES, number)
+        self._propose(state, published, collected.require(published.header), voided)
+        return Tick(Did.PROPOSED, number)
+
+    def _propose(
+        self,
+        state: OracleState,
+        published: PublishedEpoch,
+        signatures: Sequence[bytes],
+        voided: dict[bytes, str],
+    ) -> None:
+        header = published.header
+        key = "0x" + header.hash().hex()
+        self._check_earlier(self.journal.live("propose", header.epoch, key), voided)
+        call = propose_call(self.timebank, state, header, signatures)
+        intent = self.submitter.perform("propose", header.epoch, key, call)
+        log.info(
+            "proposed",
+            epoch=header.epoch,
+            acts=header.activity_count,
+            mint=format_micro(header.total_mint),
+            bond_wei=state.bond_wei,
+            tx=intent.tx_hash,
+            block=intent.block,
+        )
+        self.checkpoint("proposed")
+
+    def _check_earlier(self, earlier: Intent | None, voided: dict[bytes, str]) -> None:
+        """The chain shows no proposal, the journal does: its block is gone, or the node is behind."""
+        if earlier is None or earlier.outcome is None:
+            return
+        if bytes.fromhex(earlier.key[2:]) in voided:
+            self.journal.settle(earlier, "voided", block=earlier.block, now_ms=self.clock.now_ms())
+            return
+        again = self.submitter.recheck(earlier)
+        raise OracleError(
+            f"epoch {earlier.epoch} was proposed in {earlier.tx_hash} (now {again.outcome}), but this "
+            "state of the chain does not show it",
+            hint="the node is behind or its chain was reorganised; the state is read again",
+        )
+
+    def _say(self, tick: Tick) -> None:
+        """Say what is being waited for, once."""
+        if tick != self._said:
+            self._said = tick
+            until = {"until": format_time(tick.until_ms)} if tick.until_ms is not None else {}
+            log.info(tick.did.value, epoch=tick.epoch, **until)

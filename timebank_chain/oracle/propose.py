@@ -1,0 +1,133 @@
+"""Proposing and finalising: what has to hold before a header is sent, said in our own words first.
+
+The contract checks all of this again; asking here names the way out and saves the gas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from timebank_chain.chain.events import EpochProposed, EpochVoided, read_events
+from timebank_chain.chain.system import Timebank
+from timebank_chain.chain.transactions import Call
+from timebank_chain.epoch import EpochHeader
+from timebank_chain.errors import OracleError
+from timebank_chain.oracle.state import OracleState
+from timebank_chain.units import format_time
+
+
+def why_not_next(header: EpochHeader, state: OracleState) -> str | None:
+    """Return why a header cannot be the next epoch on this chain, or ``None`` if it can."""
+    if header.epoch != state.latest_epoch + 1:
+        return f"it is epoch {header.epoch}, the next one is {state.latest_epoch + 1}"
+    if state.latest_epoch and header.start_ms != state.latest_end_ms:
+        return f"it starts at {format_time(header.start_ms)}, not at {format_time(state.latest_end_ms)}"
+    if header.previous_header_hash != state.latest_header_hash:
+        return "it follows another header than the one finalised last"
+    if header.policy_hash != state.policy_hash:
+        theirs = state.policy_hash.hex()
+        return f"it was valued by policy 0x{header.policy_hash.hex()}, the chain names 0x{theirs}"
+    if header.rate_q24 != state.rate_q24:
+        return f"its rate is {header.rate_q24}, the chain's is {state.rate_q24}"
+    if header.pot > state.bonus:
+        return f"its pot is {header.pot} micro-credits, the fee pool holds {state.bonus} for it"
+    return None
+
+
+def propose_call(
+    timebank: Timebank, state: OracleState, header: EpochHeader, signatures: Sequence[bytes]
+) -> Call:
+    """Return the proposal of an epoch, with the bond the chain asks for.
+
+    Raises
+    ------
+    OracleError
+        If proposals are paused, one is pending, the header does not come next, or it has not ended.
+    """
+    if state.paused:
+        raise OracleError(
+            "the guardian has paused proposals", hint="wait until governance resumes them; claims go on"
+        )
+    if state.pending is not None:
+        until = format_time(state.pending.challenge_ends_at * 1_000)
+        raise OracleError(
+            f"epoch {state.pending.epoch} is pending until {until}",
+            hint="finalise it first: timebank oracle finalise",
+        )
+    reason = why_not_next(header, state)
+    if reason is not None:
+        raise OracleError(
+            f"epoch {header.epoch} cannot be proposed: {reason}",
+            hint="build it again with `timebank epoch build`, or let `timebank oracle run` do it",
+        )
+    if header.end_ms > state.time_ms:
+        raise OracleError(
+            f"epoch {header.epoch} ends at {format_time(header.end_ms)}, the chain is at "
+            f"{format_time(state.time_ms)}",
+            hint="wait until it has ended",
+        )
+    return timebank.rate_oracle.propose(header, signatures, state.bond_wei)
+
+
+def finalise_call(timebank: Timebank, state: OracleState, header: EpochHeader) -> Call:
+    """Return the finalisation of the pending epoch.
+
+    Raises
+    ------
+    OracleError
+        If nothing is pending, another header is, or the challenge window is open.
+    """
+    pending = state.pending
+    if pending is None:
+        raise OracleError(
+            f"no epoch is pending; the newest finalised one is {state.latest_epoch}",
+            hint="propose one first: timebank oracle propose N",
+        )
+    if pending.header_hash != header.hash():
+        raise OracleError(
+            f"the pending epoch {pending.epoch} has the header 0x{pending.header_hash.hex()}, not "
+            f"0x{header.hash().hex()}",
+            hint="fetch the epoch's files as they were proposed",
+        )
+    if state.time_ms < pending.challenge_ends_at * 1_000:
+        raise OracleError(
+            f"epoch {pending.epoch} can be challenged until {format_time(pending.challenge_ends_at * 1_000)}",
+            hint="wait for the end of the challenge window",
+        )
+    return timebank.rate_oracle.finalise(header)
+
+
+def proposed_header(timebank: Timebank, header_hash: bytes) -> EpochHeader:
+    """Return the header of a proposal from its event: the chain carries it whole.
+
+    Raises
+    ------
+    OracleError
+        If no such proposal is on this chain.
+    """
+    for event in read_events(
+        timebank.connection,
+        timebank.addresses(),
+        [EpochProposed],
+        from_block=timebank.deployment.first_block,
+        to_block=timebank.connection.block_number(),
+    ):
+        if isinstance(event, EpochProposed) and event.header_hash == header_hash:
+            return event.header
+    raise OracleError(f"no proposal of header 0x{header_hash.hex()} is on this chain")
+
+
+def voided_headers(timebank: Timebank, epoch: int) -> dict[bytes, str]:
+    """Return the headers of an epoch that governance has voided, with the reasons given."""
+    events = read_events(
+        timebank.connection,
+        timebank.addresses(),
+        [EpochVoided],
+        from_block=timebank.deployment.first_block,
+        to_block=timebank.connection.block_number(),
+    )
+    return {
+        event.header_hash: event.reason
+        for event in events
+        if isinstance(event, EpochVoided) and event.epoch == epoch
+    }

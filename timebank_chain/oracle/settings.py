@@ -1,0 +1,76 @@
+"""What an oracle is told once, at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from timebank_chain.activity import PUBLIC_SALT_KEY
+from timebank_chain.activity.mapping import ColumnMapping
+from timebank_chain.oracle.claims import BATCH
+from timebank_chain.valuation import Policy
+
+STATE_FOLDER = ".oracle"
+JOURNAL_FILE = "journal.sqlite"
+LOCK_FILE = "lock"
+REJECTS_FILE = "rejects.csv"
+
+
+@dataclass(frozen=True)
+class OracleSettings:
+    """Where the oracle reads and writes, and how it behaves.
+
+    Attributes
+    ----------
+    feed, mapping
+        What people did, and how its columns are read (``None``: our own names).
+    members
+        The members file, read anew for every epoch.
+    epochs
+        Where epochs are published.
+    state
+        Journal, lock and rejects; inside ``epochs`` unless said otherwise.
+    first_epoch_start_ms
+        Where the first epoch starts; needed only until one is final.
+    grace_ms
+        How long after its end an epoch waits for stragglers.
+    data_uri_base
+        Public address of ``epochs``; the header then names ``<base>/000001``.
+    """
+
+    feed: Path
+    members: Path
+    policy: Policy
+    epochs: Path
+    mapping: ColumnMapping | None = None
+    state: Path | None = None
+    first_epoch_start_ms: int | None = None
+    grace_ms: int = 0
+    push_claims: bool = True
+    claim_batch: int = BATCH
+    data_uri_base: str = ""
+    salt_key: bytes = field(default=PUBLIC_SALT_KEY, repr=False)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where journal, lock and rejects are."""
+        return self.state or self.epochs / STATE_FOLDER
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal."""
+        return self.state_folder / JOURNAL_FILE
+
+    @property
+    def lock_path(self) -> Path:
+        """The single-instance lock."""
+        return self.state_folder / LOCK_FILE
+
+    @property
+    def rejects_path(self) -> Path:
+        """The rejects file."""
+        return self.state_folder / REJECTS_FILE
+
+    def data_uri(self, number: int) -> str:
+        """Return the address an epoch's files will have, empty when none was given."""
+        return f"{self.data_uri_base.rstrip('/')}/{number:06d}" if self.data_uri_base else ""
