@@ -106,35 +106,51 @@ def longest_age(decay_k: int) -> int:
     return (_EXHAUSTED - 1) // decay_k
 
 
-def weights(age_ms: NDArray[np.int64], decay_k: int) -> NDArray[np.int64]:
+def weights(
+    age_ms: NDArray[np.int64],
+    decay_k: int,
+    *,
+    out: NDArray[np.int64] | None = None,
+    scratch: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """Return the Q31 weights of ages in milliseconds (each 0 .. 2^48 - 1).
+
+    Parameters
+    ----------
+    age_ms
+        Left as it is.
+    decay_k
+        The policy's constant.
+    out, scratch
+        Room for the result (n) and for intermediate numbers (2, n), to spare allocations in a loop.
 
     >>> weights(np.array([0, 100_000]), decay_constant(100_000)).tolist()
     [2147483648, 790015094]
     """
-    if not len(age_ms):
-        return np.zeros(0, dtype=np.int64)
+    n = len(age_ms)
+    weight = np.empty(n, dtype=np.int64) if out is None else out
+    if not n:
+        return weight
+    scaled, index = np.empty((2, n), dtype=np.int64) if scratch is None else scratch
     high, low = _tables()
     limit = longest_age(decay_k)
-    exhausted = None
-    if int(age_ms.max()) > limit:
-        exhausted = age_ms > limit
-        age_ms = np.where(exhausted, 0, age_ms)
-    scaled = np.multiply(age_ms, decay_k, dtype=np.int64)  # < 2^62: Q56 half-lives
-    index = scaled >> 44
+    oldest = int(age_ms.max())
+    np.minimum(age_ms, min(limit, oldest), out=scaled)
+    scaled *= decay_k  # < 2^62: Q56 half-lives
+    np.right_shift(scaled, 44, out=index)
     index &= _LOW_BITS
-    # Indices are masked to the tables' size; 'clip' only spares numpy a second check.
-    weight = high.take(index, mode="clip")
+    # Indices are masked to the tables' size; 'clip' only spares numpy a buffer and a second check.
+    high.take(index, out=weight, mode="clip")
     np.right_shift(scaled, 32, out=index)
     index &= _LOW_BITS
-    weight *= low.take(index, mode="clip")
-    # (p >> 31) >> n is p >> (31 + n); p <= 2^62, so that a shift by 63 already gives the 0 of any more.
     scaled >>= 56
     scaled += 31
+    # (p >> 31) >> n is p >> (31 + n); p <= 2^62, so that a shift by 63 already gives the 0 of any more.
     np.minimum(scaled, 63, out=scaled)
+    weight *= low.take(index, mode="clip")
     weight >>= scaled
-    if exhausted is not None:
-        weight[exhausted] = 0
+    if oldest > limit:
+        weight[age_ms > limit] = 0
     return weight
 
 

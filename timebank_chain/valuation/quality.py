@@ -50,38 +50,52 @@ def _interpolate(raw: NDArray[np.int64], knots: tuple[Knot, ...]) -> NDArray[np.
     return marks[segment] + (inside - raws[segment]) * rise // run
 
 
-def ranks(raw_milli: NDArray[np.integer], knots: tuple[Knot, ...]) -> NDArray[np.int64]:
+def ranks(
+    raw_milli: NDArray[np.integer],
+    knots: tuple[Knot, ...],
+    *,
+    out: NDArray[np.int64] | None = None,
+    scratch: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """Return the ranks (thousandths, 0 .. 10,000) of raw indicators (thousandths, u32).
+
+    ``out`` and ``scratch`` (each n) spare allocations in a loop.
 
     >>> ranks(np.array([0, 500, 2_000], dtype=np.uint32), (Knot(0, 1_000), Knot(1_000, 2_000))).tolist()
     [1000, 1500, 2000]
     """
+    result = np.empty(raw_milli.shape, dtype=np.int64) if out is None else out
     first, last = knots[0], knots[-1]
     if len(knots) == 2 and last.raw_milli - first.raw_milli == last.rank_milli - first.rank_milli:
         # One segment of slope 1 is a clip and a shift (ranks given directly, for example).
-        inside = np.clip(raw_milli, first.raw_milli, last.raw_milli)
-        shifted: NDArray[np.int64] = inside.astype(np.int64)
+        np.minimum(raw_milli, last.raw_milli, out=result)
+        if first.raw_milli > 0:
+            np.maximum(result, first.raw_milli, out=result)
         if first.rank_milli != first.raw_milli:
-            shifted += first.rank_milli - first.raw_milli
-        return shifted
-    if last.raw_milli < _TABLE_LIMIT:
+            result += first.rank_milli - first.raw_milli
+    elif last.raw_milli < _TABLE_LIMIT:
+        index = np.empty(raw_milli.shape, dtype=np.int64) if scratch is None else scratch
+        index[...] = raw_milli
         # 'clip' is the rule itself here: beyond the last knot the last rank holds.
-        result: NDArray[np.int64] = _rank_table(knots).take(raw_milli, mode="clip")
-        return result
-    return _interpolate(raw_milli.astype(np.int64), knots)
+        _rank_table(knots).take(index, out=result, mode="clip")
+    else:
+        result[...] = _interpolate(raw_milli.astype(np.int64), knots)
+    return result
 
 
 def quality(
     interaction_rank: NDArray[np.int64],
     originality_rank: NDArray[np.int64],
     engagement_rank: NDArray[np.int64],
+    *,
+    out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Return ``S = I * O * E // 1000`` in micro-value from ranks in thousandths.
 
     >>> quality(np.array([4_000]), np.array([2_000]), np.array([4_000])).tolist()
     [32000000]
     """
-    product = interaction_rank * originality_rank
+    product = np.multiply(interaction_rank, originality_rank, out=out)
     product *= engagement_rank
     # Never negative, and numpy divides unsigned integers by a constant faster.
     unsigned = product.view(np.uint64)
@@ -90,31 +104,36 @@ def quality(
 
 
 def incentive(
-    quality_micro: NDArray[np.int64], low: int, high: int, bonus_milli: int, penalty_milli: int
+    quality_micro: NDArray[np.int64],
+    domain: DomainPolicy,
+    *,
+    out: NDArray[np.int64] | None = None,
+    scratch: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """Return quality after the incentive bands, in micro-value; negative for a penalised act.
+    """Return quality after the incentive bands of a domain, in micro-value; negative when penalised.
 
-    Parameters
-    ----------
-    quality_micro
-        S, micro-value.
-    low, high
-        Bounds of the bands in micro-value; ``high = 0`` means no bonus band, ``low = 0`` no penalty.
-    bonus_milli, penalty_milli
-        Factors in thousandths.
-
-    >>> incentive(np.array([5, 50, 500]), 10, 100, 2_000, 3_000).tolist()
-    [-15, 50, 1000]
+    ``out`` may be ``quality_micro`` itself; ``scratch`` (n) spares an allocation in a loop.
     """
-    result = quality_micro
-    if high > 0 and bonus_milli != MILLI:
-        result = np.where(quality_micro >= high, quality_micro * bonus_milli // MILLI, result)
-    if low > 0:
-        fine = (low - quality_micro) * penalty_milli // MILLI
-        result = np.where(quality_micro < low, -fine, result)
+    rewarded = quality_micro >= domain.high if domain.high > 0 else None
+    penalised = quality_micro < domain.low if domain.low > 0 else None
+    if out is None:
+        result = quality_micro.copy()
+    else:
+        result = out
+        if result is not quality_micro:
+            result[...] = quality_micro
+    if rewarded is None and penalised is None:
+        return result
+    changed = np.empty_like(result) if scratch is None else scratch
+    # The bands do not overlap (low <= high where both are set), so each looks at the quality itself.
+    if rewarded is not None:
+        np.multiply(result, domain.bonus_milli, out=changed)
+        changed //= MILLI
+        np.copyto(result, changed, where=rewarded)
+    if penalised is not None:
+        np.subtract(domain.low, result, out=changed)
+        changed *= domain.penalty_milli
+        changed //= MILLI
+        np.negative(changed, out=changed)
+        np.copyto(result, changed, where=penalised)
     return result
-
-
-def banded(quality_micro: NDArray[np.int64], domain: DomainPolicy) -> NDArray[np.int64]:
-    """Return quality after the bands of a domain, in micro-value."""
-    return incentive(quality_micro, domain.low, domain.high, domain.bonus_milli, domain.penalty_milli)

@@ -23,13 +23,15 @@ from timebank_chain.units import MAX_AMOUNT, MAX_TIME_MS
 from timebank_chain.valuation import fairness
 from timebank_chain.valuation.decay import decayed, weight, weights
 from timebank_chain.valuation.order import accounts_as_keys, keys_as_accounts, leaf_order
-from timebank_chain.valuation.policy import MAX_RATE_Q24, DomainPolicy, Policy
-from timebank_chain.valuation.quality import banded, quality, ranks
+from timebank_chain.valuation.policy import MAX_RATE_Q24, Policy
+from timebank_chain.valuation.quality import incentive, quality, ranks
 
 #: Acts an epoch can hold: 2^31 values of at most 4e9 cannot leave 63 bits.
 MAX_ACTIVITIES = (1 << 31) - 1
 
-_BLOCK = 1 << 15  # rows: three or four temporaries of 256 KiB stay inside a second-level cache
+# Rows: small enough that a thread's four columns of 512 KiB stay in the cache, large enough that threads
+# rarely wait for the interpreter between two array operations (measured: 2^14 is twice as slow with two).
+_BLOCK = 1 << 16
 _MAX_THREADS = 8
 _Rows = slice | NDArray[np.intp]
 
@@ -255,26 +257,21 @@ def activity_values(
     """
     n = len(activities)
     _check_domains(activities.domain, policy)
-    if n and not 0 <= int(activities.occurred_ms.min()) <= int(activities.occurred_ms.max()) <= end_ms:
-        row = int(np.flatnonzero((activities.occurred_ms < 0) | (activities.occurred_ms > end_ms))[0])
-        raise EpochError(
-            f"an act at {int(activities.occurred_ms[row])} ms is not before the epoch's end ({end_ms} ms)",
-            where=f"activity {row + 1}",
-        )
     result = np.empty(n, dtype=np.int64)
+    blocks = -(-n // _BLOCK)
+    workers = min(threads or min(os.cpu_count() or 1, _MAX_THREADS), blocks)
 
-    def fill(start: int) -> None:
-        stop = min(start + _BLOCK, n)
-        result[start:stop] = _block_values(activities, policy, end_ms, start, stop)
+    def fill(worker: int) -> None:
+        room = np.empty((4, min(_BLOCK, n)), dtype=np.int64)
+        for block in range(worker, blocks, workers):
+            start, stop = block * _BLOCK, min((block + 1) * _BLOCK, n)
+            _value_block(activities, policy, end_ms, start, result[start:stop], room[:, : stop - start])
 
-    starts = range(0, n, _BLOCK)
-    workers = min(threads or min(os.cpu_count() or 1, _MAX_THREADS), len(starts))
-    if workers <= 1:
-        for start in starts:
-            fill(start)
-    else:
+    if workers == 1:
+        fill(0)
+    elif workers > 1:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(fill, starts))
+            list(pool.map(fill, range(workers)))
     return result
 
 
@@ -282,13 +279,22 @@ def explain(activities: Activities | ValuedActivities, policy: Policy, *, end_ms
     """Return every step from raw indicator to value, row by row: the substance of a receipt."""
     _check_domains(activities.domain, policy)
     n = len(activities)
-    columns = {field.name: np.zeros(n, dtype=np.int64) for field in fields(Explanation)}
+    interaction, originality, engagement, after_bands = np.zeros((4, n), dtype=np.int64)
     for index, domain in enumerate(policy.domains):
         rows = np.flatnonzero(activities.domain == index)
-        steps = _steps(activities, rows, domain, policy.decay_k, end_ms)
-        for name, column in columns.items():
-            column[rows] = getattr(steps, name)
-    return Explanation(**columns)
+        interaction[rows] = ranks(activities.interaction[rows], domain.interaction)
+        originality[rows] = ranks(activities.originality[rows], domain.originality)
+        engagement[rows] = ranks(activities.engagement[rows], domain.engagement)
+    worth = quality(interaction, originality, engagement)
+    for index, domain in enumerate(policy.domains):
+        rows = np.flatnonzero(activities.domain == index)
+        after_bands[rows] = incentive(worth[rows], domain)
+    age_ms = end_ms - activities.occurred_ms
+    weight_q31 = weights(age_ms, policy.decay_k)
+    return Explanation(
+        interaction, originality, engagement, worth, after_bands, age_ms, weight_q31,
+        value=(after_bands * weight_q31) >> 31,
+    )  # fmt: skip
 
 
 def value_epoch(
@@ -351,51 +357,69 @@ def account_sums(running: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray
     return np.diff(running[ends - 1], prepend=0)
 
 
-def _steps(
-    acts: Activities | ValuedActivities, rows: _Rows, domain: DomainPolicy, decay_k: int, end_ms: int
-) -> Explanation:
-    interaction_rank = ranks(acts.interaction[rows], domain.interaction)
-    originality_rank = ranks(acts.originality[rows], domain.originality)
-    engagement_rank = ranks(acts.engagement[rows], domain.engagement)
-    worth = quality(interaction_rank, originality_rank, engagement_rank)
-    after_bands = banded(worth, domain)
-    age_ms = end_ms - acts.occurred_ms[rows]
-    weight_q31 = weights(age_ms, decay_k)
-    # |incentive| <= 4e9 and w <= 2^31: the product stays under 2^63. numpy shifts signed numbers down.
-    value = after_bands * weight_q31
-    value >>= 31
-    return Explanation(
-        interaction_rank, originality_rank, engagement_rank, worth, after_bands, age_ms, weight_q31, value
-    )
-
-
-def _block_values(
-    acts: Activities | ValuedActivities, policy: Policy, end_ms: int, start: int, stop: int
-) -> NDArray[np.int64]:
+def _value_block(
+    acts: Activities | ValuedActivities,
+    policy: Policy,
+    end_ms: int,
+    start: int,
+    result: NDArray[np.int64],
+    room: NDArray[np.int64],
+) -> None:
+    stop = start + len(result)
     domain = acts.domain[start:stop]
     first = int(domain[0])
     if len(policy.domains) == 1 or bool((domain == first).all()):
-        return _steps(acts, slice(start, stop), policy.domains[first], policy.decay_k, end_ms).value
-    result = np.empty(stop - start, dtype=np.int64)
-    for index in np.flatnonzero(np.bincount(domain, minlength=len(policy.domains))):
+        _value_rows(acts, slice(start, stop), policy, first, end_ms, result, room)
+        return
+    for index in np.flatnonzero(np.bincount(domain, minlength=len(policy.domains))).tolist():
         rows = np.flatnonzero(domain == index)
-        result[rows] = _steps(acts, rows + start, policy.domains[index], policy.decay_k, end_ms).value
-    return result
+        values = np.empty(len(rows), dtype=np.int64)
+        _value_rows(acts, rows + start, policy, index, end_ms, values, room[:, : len(rows)])
+        result[rows] = values
+
+
+def _value_rows(
+    acts: Activities | ValuedActivities,
+    rows: _Rows,
+    policy: Policy,
+    domain_index: int,
+    end_ms: int,
+    result: NDArray[np.int64],
+    room: NDArray[np.int64],
+) -> None:
+    domain = policy.domains[domain_index]
+    first, second, third, scratch = room
+    ranks(acts.interaction[rows], domain.interaction, out=first, scratch=scratch)
+    ranks(acts.originality[rows], domain.originality, out=second, scratch=scratch)
+    ranks(acts.engagement[rows], domain.engagement, out=third, scratch=scratch)
+    quality(first, second, third, out=first)
+    incentive(first, domain, out=first, scratch=scratch)
+    np.subtract(end_ms, acts.occurred_ms[rows], out=result)
+    if not 0 <= int(result.min()) <= int(result.max()) <= end_ms:
+        wrong = int(np.flatnonzero((result < 0) | (result > end_ms))[0])
+        raise EpochError(
+            f"an act occurred at {end_ms - int(result[wrong])} ms, outside 0 .. {end_ms} (the epoch's end)",
+            hint="give only acts from before the epoch's end",
+        )
+    weights(result, policy.decay_k, out=second, scratch=room[2:])
+    # |incentive| <= 4e9 and w <= 2^31: the product stays under 2^63. numpy shifts signed numbers down.
+    np.multiply(first, second, out=result)
+    result >>= 31
 
 
 def _sorted_activities(
     activities: Activities, order: NDArray[np.int64], values: NDArray[np.int64]
 ) -> ValuedActivities:
-    value = values[order]
-    taken = activities.take(order)
+    value = values.take(order)
     return ValuedActivities(
-        record_id=taken.record_id,
-        account=taken.account,
-        domain=taken.domain,
-        occurred_ms=taken.occurred_ms,
-        interaction=taken.interaction,
-        originality=taken.originality,
-        engagement=taken.engagement,
+        # Whole words move many times faster than single bytes.
+        record_id=np.ascontiguousarray(activities.record_id).view(np.uint64).take(order, axis=0).view(np.uint8),
+        account=np.ascontiguousarray(activities.account).view(np.uint32).take(order, axis=0).view(np.uint8),
+        domain=activities.domain.take(order),
+        occurred_ms=activities.occurred_ms.take(order),
+        interaction=activities.interaction.take(order),
+        originality=activities.originality.take(order),
+        engagement=activities.engagement.take(order),
         value=value,
         running=np.cumsum(value, dtype=np.int64),
         source_row=order,
