@@ -118,6 +118,7 @@ def clean(
     salt_key: bytes,
     windows: Mapping[str, int] | None = None,
     domains: Collection[str] | None = None,
+    until_ms: int | None = None,
 ) -> CleanResult:
     """Validate, drop duplicates, order and salt.
 
@@ -134,6 +135,8 @@ def clean(
         Observation window in ms per domain, for records that carry none; a domain not named here has 0.
     domains
         The known domains; ``None`` accepts any.
+    until_ms
+        Turn away what occurred later; ``None``: nothing.
     """
     defaults = windows or {}
     rejects: list[Reject] = []
@@ -146,6 +149,8 @@ def clean(
             continue
         try:
             row = _clean_row(record, now_ms, defaults, domains)
+            if until_ms is not None and row[3] > until_ms:
+                raise _Refusal("occurred", f"after --until: {format_time(row[3])}")
         except _Refusal as refusal:
             rejects.append(_reject(record, refusal.field, refusal.reason))
         else:

@@ -1,0 +1,474 @@
+"""``timebank ingest``: bring recorded activity in, from files, repositories and dumps."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timebank_chain import config
+from timebank_chain.cli.options import AsJson
+from timebank_chain.cli.output import err, out, print_json, print_table, say
+from timebank_chain.errors import ActivityError, UsageError
+from timebank_chain.units import format_duration, format_time, parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from timebank_chain.activity import CleanResult, RawRecord
+    from timebank_chain.activity.mapping import ColumnMapping
+
+app = typer.Typer(
+    help=(
+        "Bring recorded activity in: one clean, ordered table, and a file of everything turned away.\n\n"
+        "Example: timebank ingest git . -o activity.parquet"
+    ),
+    no_args_is_help=True,
+)
+
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="Activity table to write (Parquet).")
+]
+Rejects = Annotated[
+    Path | None,
+    typer.Option(
+        "--rejects",
+        metavar="FILE",
+        help="Where rows go that are turned away (default: beside the output, as .rejects.csv).",
+    ),
+]
+SaltKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt-key",
+        envvar=config.ENV_SALT_KEY,
+        metavar="FILE",
+        help="File of at least 16 secret bytes that blind the record ids; without it they can be guessed.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until", metavar="TIME", help="Look at things as they were then (2026-01-31T12:00:00Z or Unix ms)."
+    ),
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME|FILE",
+        help="Policy that names the domains and their observation windows.",
+    ),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="DURATION",
+        help="Count reactions for this long (14d; 0s) instead of the policy's.",
+    ),
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="TOML file that says what the columns mean."),
+]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Files to read, plain or gzip.", show_default=False)
+]
+
+_PROGRESS_STEP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every ingest has in common, checked before anything is read."""
+
+    kind: str
+    inputs: tuple[Path, ...]
+    output: Path
+    rejects: Path
+    rejects_wanted: bool
+    salt_key: bytes
+    salt_is_public: bool
+    now_ms: int
+    until_ms: int | None
+    policy: str | None
+    windows: Mapping[str, int]
+    domains: tuple[str, ...] | None
+    as_json: bool
+
+
+@app.command("git")
+def ingest_git(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A clone; bare and shallow ones too.")],
+    output: Output,
+    policy: PolicyOption = "git",
+    window: Window = None,
+    until: Until = None,
+    keep_bots: Annotated[
+        bool,
+        typer.Option("--keep-bots/--exclude-bots", help="Count dependabot and the like, or turn them away."),
+    ] = False,
+    bot: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bot", metavar="REGEX", help="Turn away who matches, too (`name <address>`, lower case)."
+        ),
+    ] = None,
+    salt_key: SaltKey = None,
+    rejects: Rejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a git history: who changed what, who reviewed it, who wrote it together.
+
+    Example: timebank ingest git ~/src/project -o activity.parquet
+
+    Example: timebank ingest git . --window 1h --until 2026-01-31T00:00:00Z -o activity.parquet
+    """
+    import re
+
+    from timebank_chain.activity.sources import DEFAULT_BOTS, git_acts
+
+    patterns = [*([] if keep_bots else DEFAULT_BOTS), *(bot or [])]
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(
+                f"--bot is no regular expression: {pattern!r} ({error})", hint="try --bot 'release-robot'"
+            ) from error
+    job = _job("git", [path], output, rejects, salt_key, until, policy, window, as_json)
+    with _progress(f"reading the history of {path}", "commits") as advance:
+        records = git_acts(
+            path,
+            windows=job.windows,
+            now_ms=job.now_ms,
+            until_ms=job.until_ms,
+            bots=patterns,
+            progress=advance,
+        )
+        result = _clean(job, records)
+    _finish(job, result)
+
+
+@app.command("stackexchange")
+def ingest_stackexchange(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with Posts, Comments and Votes.")],
+    output: Output,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", metavar="NAME", help="Name of the site in ids (default: the folder's)."),
+    ] = None,
+    policy: PolicyOption = "stackexchange",
+    window: Window = None,
+    until: Until = None,
+    salt_key: SaltKey = None,
+    rejects: Rejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a Stack Exchange data dump: questions, answers, comments, and how others took them.
+
+    Example: timebank ingest stackexchange dumps/quantumcomputing -o activity.parquet
+    """
+    from timebank_chain.activity.sources import stackexchange_acts
+
+    job = _job("stackexchange", [folder], output, rejects, salt_key, until, policy, window, as_json)
+    with _progress(f"reading the dump in {folder}", "rows") as advance:
+        records = stackexchange_acts(
+            folder,
+            windows=job.windows,
+            now_ms=job.now_ms,
+            until_ms=job.until_ms,
+            site=site,
+            progress=advance,
+        )
+        result = _clean(job, records)
+    _finish(job, result)
+
+
+@app.command("csv")
+def ingest_csv(
+    files: Files,
+    output: Output,
+    mapping: MappingFile = None,
+    policy: PolicyOption = None,
+    until: Until = None,
+    salt_key: SaltKey = None,
+    rejects: Rejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read CSV: in our columns (id, member, domain, occurred, [window,] interaction, originality,
+    engagement), or in any others through a mapping file.
+
+    Example: timebank ingest csv commits.csv --mapping libuv.mapping.toml --policy git -o activity.parquet
+    """
+    from timebank_chain.activity.sources import csv_rows
+
+    _ingest_files("csv", csv_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+
+
+@app.command("jsonl")
+def ingest_jsonl(
+    files: Files,
+    output: Output,
+    mapping: MappingFile = None,
+    policy: PolicyOption = None,
+    until: Until = None,
+    salt_key: SaltKey = None,
+    rejects: Rejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read JSON lines, one object a line; a mapping may name nested keys (actor.name).
+
+    Example: timebank ingest jsonl events.jsonl.gz --mapping events.mapping.toml -o activity.parquet
+    """
+    from timebank_chain.activity.sources import jsonl_rows
+
+    _ingest_files("jsonl", jsonl_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+
+
+@app.command("parquet")
+def ingest_parquet(
+    files: Files,
+    output: Output,
+    mapping: MappingFile = None,
+    policy: PolicyOption = None,
+    until: Until = None,
+    salt_key: SaltKey = None,
+    rejects: Rejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read Parquet of any flat schema, or our own activity tables (to merge or to salt them anew).
+
+    Example: timebank ingest parquet january.parquet february.parquet -o activity.parquet
+    """
+    from timebank_chain.activity.sources import parquet_rows
+
+    _ingest_files("parquet", parquet_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+
+
+def _ingest_files(
+    kind: str,
+    read: Callable[[Path, ColumnMapping | None], Iterator[RawRecord]],
+    files: list[Path],
+    mapping: Path | None,
+    output: Path,
+    rejects: Path | None,
+    salt_key: Path | None,
+    until: str | None,
+    policy: str | None,
+    as_json: bool,
+) -> None:
+    from timebank_chain.activity.mapping import load_mapping
+
+    job = _job(kind, files, output, rejects, salt_key, until, policy, None, as_json)
+    rules = None if mapping is None else load_mapping(mapping)
+    names = ", ".join(str(file) for file in files)
+    with _progress(f"reading {names}", "rows") as advance:
+        result = _clean(job, _counted((row for file in files for row in read(file, rules)), advance))
+    _finish(job, result)
+
+
+def _job(
+    kind: str,
+    inputs: list[Path],
+    output: Path,
+    rejects: Path | None,
+    salt_key: Path | None,
+    until: str | None,
+    policy: str | None,
+    window: str | None,
+    as_json: bool,
+) -> _Job:
+    """Check the options before anything is read, so that nothing fails after long work."""
+    from timebank_chain.activity import load_salt_key
+
+    place = rejects or output.with_name(f"{output.name.removesuffix('.parquet')}.rejects.csv")
+    for option, target in (("--output", output), ("--rejects", place)):
+        if target.is_dir() or not target.parent.is_dir():
+            problem = "is a folder" if target.is_dir() else "lies in no folder that is there"
+            raise UsageError(f"{option} {problem}: {target}", hint="name a file in a folder that exists")
+        if any(target.resolve() == file.resolve() for file in inputs):
+            raise UsageError(f"{option} would overwrite an input: {target}", hint="choose another name")
+    if output.resolve() == place.resolve():
+        raise UsageError(
+            f"--rejects and --output are the same file: {place}", hint="choose another --rejects"
+        )
+    windows: dict[str, int] = {}
+    domains = None
+    if policy is not None:
+        from timebank_chain.valuation import load_policy
+
+        rules = load_policy(policy)
+        windows = {domain.name: domain.window_ms for domain in rules.domains}
+        domains = rules.domain_names()
+    if window is not None:
+        windows = dict.fromkeys(windows, _duration(window))
+    return _Job(
+        kind=kind,
+        inputs=tuple(inputs),
+        output=output,
+        rejects=place,
+        rejects_wanted=rejects is not None,
+        salt_key=load_salt_key(salt_key),
+        salt_is_public=salt_key is None,
+        now_ms=time.time_ns() // 1_000_000,
+        until_ms=None if until is None else _moment(until),
+        policy=policy,
+        windows=windows,
+        domains=domains,
+        as_json=as_json,
+    )
+
+
+def _duration(text: str) -> int:
+    if text in {"0", "0s"}:
+        return 0
+    try:
+        return int(parse_duration(text))
+    except ValueError as error:
+        raise UsageError(f"--window: {error}", hint="write for example 14d, 36h or 0s") from error
+
+
+def _moment(text: str) -> int:
+    try:
+        return int(parse_time(text))
+    except ValueError as error:
+        raise UsageError(f"--until: {error}", hint="write for example 2026-01-31T00:00:00Z") from error
+
+
+def _clean(job: _Job, records: Iterable[RawRecord]) -> CleanResult:
+    from timebank_chain.activity import clean
+
+    return clean(
+        records,
+        now_ms=job.now_ms,
+        salt_key=job.salt_key,
+        windows=job.windows,
+        domains=job.domains,
+        until_ms=job.until_ms,
+    )
+
+
+def _finish(job: _Job, result: CleanResult) -> None:
+    """Write both files and say what is in them."""
+    from timebank_chain.activity import write_activity, write_rejects
+
+    rejected = len(result.rejects)
+    # A file of an earlier run must not pass for this one's.
+    if rejected or job.rejects_wanted or job.rejects.exists():
+        write_rejects(job.rejects, result.rejects)
+    if rejected:
+        err().print(
+            f"warning: {rejected:,} of {result.read:,} rows were turned away; each stands with its reason "
+            f"in {job.rejects}",
+            style="bold yellow",
+            markup=False,
+        )
+    if not len(result.table):
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in list(result.reasons().items())[:3])
+        raise ActivityError(
+            f"no row can be used of {result.read:,} read" + (f" ({reasons})" if reasons else ""),
+            where=", ".join(str(path) for path in job.inputs),
+            hint=f"see {job.rejects}" if rejected else "the input is empty",
+        )
+    write_activity(result.table, job.output)
+    body = _body(job, result)
+    if job.as_json:
+        print_json("timebank.ingest/1", body)
+        return
+    print_table(
+        "Activity",
+        ["domain", ">acts", ">members", "window"],
+        [
+            (row["domain"], f"{row['acts']:,}", f"{row['members']:,}", row["window"])
+            for row in body["domains"]
+        ],
+    )
+    if result.rejects:
+        print_table(
+            "Turned away", ["reason", ">rows"], [(why, f"{n:,}") for why, n in result.reasons().items()]
+        )
+    kept = len(result.table)
+    span = f"{format_time(body['first_ms'])} to {format_time(body['last_ms'])}"
+    console = out()
+    console.print(
+        f"{result.read:,} rows read = {kept:,} kept + {rejected:,} turned away; {span}",
+        markup=False,
+    )
+    console.print(f"wrote {job.output}", markup=False)
+    if job.salt_is_public:
+        say(
+            "note: record ids are salted with the public key, which is fine for public data; "
+            "add --salt-key FILE for data of people who may want it forgotten"
+        )
+
+
+def _body(job: _Job, result: CleanResult) -> dict[str, Any]:
+    table = result.table
+    acts = Counter(table.domain)
+    members: dict[str, set[str]] = {}
+    windows: dict[str, set[int]] = {}
+    for domain, member, window in zip(table.domain, table.member, table.window_ms.tolist(), strict=True):
+        members.setdefault(domain, set()).add(member)
+        windows.setdefault(domain, set()).add(window)
+    return {
+        "source": job.kind,
+        "inputs": [str(path) for path in job.inputs],
+        "output": str(job.output),
+        "sha256": hashlib.sha256(job.output.read_bytes()).hexdigest(),
+        "rows_read": result.read,
+        "rows_kept": len(table),
+        "rows_rejected": len(result.rejects),
+        "duplicates": result.duplicates,
+        "rejects": str(job.rejects) if job.rejects.exists() else None,
+        "reasons": result.reasons(),
+        "members": len(set(table.member)),
+        "domains": [
+            {
+                "domain": domain,
+                "acts": acts[domain],
+                "members": len(members[domain]),
+                "window": ", ".join(
+                    format_duration(window) if window else "0s" for window in sorted(windows[domain])[:3]
+                ),
+                "windows_ms": sorted(windows[domain])[:100],
+            }
+            for domain in sorted(acts)
+        ],
+        "first_ms": int(table.occurred_ms[0]),
+        "last_ms": int(table.occurred_ms[-1]),
+        "policy": job.policy,
+        "until_ms": job.until_ms,
+        "salt": "public" if job.salt_is_public else "keyed",
+    }
+
+
+def _counted(records: Iterable[RawRecord], advance: Callable[[int], None]) -> Iterator[RawRecord]:
+    for count, record in enumerate(records, start=1):
+        advance(count)
+        yield record
+
+
+@contextmanager
+def _progress(what: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show a running count on standard error; a plain line where that is no terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = err()
+    if not console.is_terminal:
+        say(what)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what)
+
+        def advance(count: int) -> None:
+            if count % _PROGRESS_STEP == 0:
+                bar.update(task, description=f"{what}: {count:,} {unit}")
+
+        yield advance
