@@ -6,6 +6,7 @@ fault in the clients that the oracle and the wallet use cannot hide itself here.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from eth_utils.abi import collapse_if_tuple
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
-from web3.types import BlockIdentifier, FilterParams
+from web3.types import BlockIdentifier, FilterParams, RPCEndpoint
 
 from timebank_chain.audit.storage_root import keccak
 from timebank_chain.errors import ChainError, ConnectionFailed, DeploymentError
@@ -145,6 +146,7 @@ class Evidence:
     logs: list[RawLog] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     _headers: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _dump: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------ state
 
@@ -211,10 +213,29 @@ class Evidence:
             accounts = tester.backend.chain.get_vm().state._account_db
             return bytes(accounts._get_storage_root(bytes.fromhex(self.address(contract)[2:])))
         try:
-            proof = self._node(lambda: self.w3.eth.get_proof(self._at(contract), [], self._block))
+            proof = self._node(lambda: self.w3.eth.get_proof(self._at(contract), [], self._block))  # type: ignore[call-arg]  # web3 types its three arguments as one
         except (Web3RPCError, ContractLogicError):
             return None
         return bytes(proof["storageHash"])
+
+    def storage_slots(self, contract: str) -> dict[bytes, int] | None:
+        """Return every slot of a contract that is not zero, or ``None`` where the node cannot list them.
+
+        Only anvil can, and only for its newest block; it is also the one node whose storage root counts
+        emptied slots, so that the root alone would not do.
+        """
+        if self._dump is None:
+            if self.to_block != self.w3.eth.block_number or "anvil" not in self.w3.client_version.lower():
+                return None
+            answer = self.w3.provider.make_request(RPCEndpoint("anvil_dumpState"), [])
+            try:
+                state = json.loads(gzip.decompress(hex_bytes(answer["result"])))
+                self._dump = {name.lower(): entry for name, entry in state["accounts"].items()}
+            except (KeyError, ValueError, OSError, AttributeError):
+                return None
+        storage = self._dump.get(self.address(contract).lower(), {}).get("storage", {})
+        slots = {int(slot, 16).to_bytes(32, "big"): int(value, 16) for slot, value in storage.items()}
+        return {slot: value for slot, value in slots.items() if value}
 
     def header(self, block: int) -> Mapping[str, Any]:
         """Return a block's header."""

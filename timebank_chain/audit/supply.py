@@ -81,63 +81,88 @@ def check_balances(case: AuditCase) -> Check:
     return tally.done(f"{len(addresses):,} addresses, {format_micro(total)} credits")
 
 
+#: Slot -> the value it must have, and what it is.
+Slots = dict[bytes, tuple[int, str]]
+
+
 def check_storage(case: AuditCase) -> Check:
     """Check that the token and the distributor hold no storage slot that no event explains."""
-    tally = Tally("A9", "no hidden state: storage roots of credit and distributor follow from the events")
-    slots_by_contract = {
-        "AttentionCredit": _credit_slots(case),
-        "CreditDistributor": _distributor_slots(case),
-    }
+    tally = Tally("A9", "no hidden state: all storage of credit and distributor follows from the events")
     count = 0
-    for contract, slots in slots_by_contract.items():
+    for contract, slots in (
+        ("AttentionCredit", _credit_slots(case)),
+        ("CreditDistributor", _distributor_slots(case)),
+    ):
+        values = {slot: value for slot, (value, _) in slots.items() if value}
+        count += len(values)
+        listed = case.evidence.storage_slots(contract)
+        if listed is not None:
+            _compare_slots(tally, contract, slots, listed)
+            tally.evidence[contract] = {"slots": len(listed), "how": "every slot listed"}
+            continue
         found = case.evidence.storage_hash(contract)
         if found is None:
             return tally.not_checked("this node gives no storage roots (eth_getProof)")
-        expected = storage_root(slots)
-        count += sum(value != 0 for value in slots.values())
         tally.equal(
             f"{contract}, storage root",
-            expected,
+            storage_root(values),
             found,
-            "a slot was written past the contract (a balance or claim of an address no event names, "
-            "or one that A7, A8 or A12 shows)",
+            "a slot was written past the contract: a balance or claim of an address no event names, or one "
+            "that A7, A8 or A12 shows",
         )
-        tally.evidence[contract] = {"storage_root": "0x" + found.hex(), "slots": len(slots)}
+        tally.evidence[contract] = {"storage_root": "0x" + found.hex(), "slots": len(values)}
     return tally.done(f"{count:,} storage slots in 2 contracts")
 
 
-def _credit_slots(case: AuditCase) -> dict[bytes, int]:
+def _compare_slots(tally: Tally, contract: str, slots: Slots, listed: dict[bytes, int]) -> None:
+    for slot in sorted(set(slots) | set(listed)):
+        value, what = slots.get(slot, (0, "explained by no event"))
+        tally.equal(
+            f"{contract}, slot 0x{slot.hex()} ({what})",
+            value,
+            listed.get(slot, 0),
+            "the slot was written past the contract"
+            if slot in slots
+            else "somebody holds or has claimed what no event shows",
+        )
+
+
+def _credit_slots(case: AuditCase) -> Slots:
     ledger, call = case.ledger, case.evidence.call
-    slots: dict[bytes, int] = {}
+    slots: Slots = {
+        CREDIT_SLOTS["_totalSupply"].to_bytes(32, "big"): (ledger.supply, "totalSupply"),
+    }
     for address, balance in ledger.balances.items():
-        slots[mapping_slot(_raw(address), CREDIT_SLOTS["_balances"])] = max(balance, 0)
-    slots[CREDIT_SLOTS["_totalSupply"].to_bytes(32, "big")] = ledger.supply
-    owners = {owner for owner, _ in ledger.allowance_pairs}
+        slot = mapping_slot(_raw(address), CREDIT_SLOTS["_balances"])
+        slots[slot] = (max(balance, 0), f"balance of {address}")
     for owner, spender in ledger.allowance_pairs:
         inner = mapping_slot(_raw(owner), CREDIT_SLOTS["_allowances"])
         # Spending an allowance emits no event (ERC-20): what is left of it is the chain's word.
-        slots[mapping_slot(_raw(spender), inner)] = call("AttentionCredit", "allowance", owner, spender)
-    for owner in owners:
-        slots[mapping_slot(_raw(owner), CREDIT_SLOTS["_nonces"])] = call("AttentionCredit", "nonces", owner)
-    name = call("AttentionCredit", "name").encode()
-    slots |= string_slots(CREDIT_SLOTS["_name"], name)
-    slots |= string_slots(CREDIT_SLOTS["_symbol"], call("AttentionCredit", "symbol").encode())
-    slots |= string_slots(CREDIT_SLOTS["contractURI"], call("AttentionCredit", "contractURI").encode())
-    if len(name) > 31:  # EIP712 keeps long names in storage, short ones in the code
-        slots |= string_slots(CREDIT_SLOTS["_nameFallback"], name)
+        left = call("AttentionCredit", "allowance", owner, spender)
+        slots[mapping_slot(_raw(spender), inner)] = (left, f"allowance of {owner} to {spender}")
+    for owner in {owner for owner, _ in ledger.allowance_pairs}:
+        nonce = call("AttentionCredit", "nonces", owner)
+        slots[mapping_slot(_raw(owner), CREDIT_SLOTS["_nonces"])] = (nonce, f"nonce of {owner}")
+    texts = {view: call("AttentionCredit", view).encode() for view in ("name", "symbol", "contractURI")}
+    places = [("_name", texts["name"]), ("_symbol", texts["symbol"]), ("contractURI", texts["contractURI"])]
+    if len(texts["name"]) > 31:  # EIP712 keeps long names in storage, short ones in the code
+        places.append(("_nameFallback", texts["name"]))
+    for place, text in places:
+        for slot, word in string_slots(CREDIT_SLOTS[place], text).items():
+            slots[slot] = (word, place.lstrip("_"))
     return slots
 
 
-def _distributor_slots(case: AuditCase) -> dict[bytes, int]:
+def _distributor_slots(case: AuditCase) -> Slots:
     finalised = case.ledger.finalised
-    slots = {
-        mapping_slot(_raw(account), DISTRIBUTOR_SLOTS["claimed"]): amount
+    slots: Slots = {
+        mapping_slot(_raw(account), DISTRIBUTOR_SLOTS["claimed"]): (amount, f"claimed by {account}")
         for account, amount in case.ledger.claimed.items()
     }
     if finalised:
-        root = finalised[-1].header["accountRoot"]
-        slots[DISTRIBUTOR_SLOTS["accountRoot"].to_bytes(32, "big")] = int.from_bytes(root, "big")
-        slots[DISTRIBUTOR_SLOTS["epoch"].to_bytes(32, "big")] = finalised[-1].epoch
+        root = int.from_bytes(finalised[-1].header["accountRoot"], "big")
+        slots[DISTRIBUTOR_SLOTS["accountRoot"].to_bytes(32, "big")] = (root, "accountRoot")
+        slots[DISTRIBUTOR_SLOTS["epoch"].to_bytes(32, "big")] = (finalised[-1].epoch, "epoch")
     return slots
 
 

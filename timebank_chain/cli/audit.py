@@ -45,7 +45,7 @@ def command(
         typer.Option(
             "--artifacts",
             metavar="DIR",
-            help="Compiled contracts to compare with (default: the shipped ones).",
+            help="Compiled contracts to compare with (default: those shipped).",
         ),
     ] = None,
     from_block: Annotated[
@@ -99,6 +99,8 @@ def print_report(report: AuditReport) -> None:
     from rich.text import Text
 
     console = out()
+    if not console.is_terminal:
+        console.width = max(console.width, 160)  # a file or pipe has no edge to wrap at
     table = Table(
         title=f"Audit of chain {report.chain_id}, blocks {report.from_block} to {report.to_block}",
         title_justify="left",
