@@ -11,6 +11,9 @@ from pathlib import Path
 __all__ = ["example_about", "example_names", "example_path"]
 
 _ABOUT = {
+    "libuv.mapping.toml": (
+        "Makes activity of a table of commits (one CSV row each): a mapping to start one's own from."
+    ),
     "worked_example.csv": (
         "Ten acts, 1 to 10 seconds old at 2026-01-01T00:00:10Z: with tau 100s they are worth 269.108441."
     ),
