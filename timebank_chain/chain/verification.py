@@ -1,0 +1,147 @@
+"""Is a deployment what it says: numbered checks of chain, code, links and roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+
+from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES, AccessManager
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.contract import ContractClient, selector
+from timebank_chain.chain.deployment import CONTRACTS, Deployment, code_fault
+from timebank_chain.chain.node_errors import translated
+from timebank_chain.chain.roles import RESTRICTED
+from timebank_chain.errors import ChainError
+
+#: Contracts that a transaction of the deployer created (the others are created by these).
+CREATED_BY_DEPLOYER = ("AccessManager", "MemberRegistry", "RateOracle", "CreditPayments")
+
+#: (contract, its view function, the contract it must name).
+LINKS = (
+    ("RateOracle", "distributor", "CreditDistributor"),
+    ("RateOracle", "credit", "AttentionCredit"),
+    ("RateOracle", "feePool", "FeePool"),
+    ("RateOracle", "registry", "MemberRegistry"),
+    ("RateOracle", "authority", "AccessManager"),
+    ("CreditDistributor", "oracle", "RateOracle"),
+    ("CreditDistributor", "credit", "AttentionCredit"),
+    ("CreditDistributor", "feePool", "FeePool"),
+    ("CreditDistributor", "registry", "MemberRegistry"),
+    ("AttentionCredit", "minter", "CreditDistributor"),
+    ("FeePool", "credit", "AttentionCredit"),
+    ("FeePool", "distributor", "CreditDistributor"),
+    ("FeePool", "authority", "AccessManager"),
+    ("CreditPayments", "credit", "AttentionCredit"),
+    ("CreditPayments", "feePool", "FeePool"),
+    ("CreditPayments", "authority", "AccessManager"),
+    ("MemberRegistry", "authority", "AccessManager"),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check and its outcome."""
+
+    number: int
+    name: str
+    ok: bool
+    detail: str
+
+
+def verify_deployment(connection: Connection, deployment: Deployment) -> list[Check]:
+    """Check everything a deployment's manifest claims against the chain.
+
+    Returns
+    -------
+    list of Check
+        All of them, passed or not; nothing is raised for a difference.
+    """
+    return [
+        Check(number, name, ok, detail)
+        for number, (name, ok, detail) in enumerate(_checks(connection, deployment), start=1)
+    ]
+
+
+def _checks(connection: Connection, deployment: Deployment) -> Iterator[tuple[str, bool, str]]:
+    serving = int(connection.w3.eth.chain_id)
+    yield (
+        "chain",
+        serving == deployment.chain_id,
+        f"the node serves {serving}, manifest {deployment.chain_id}",
+    )
+    sound = True
+    for name in CONTRACTS:
+        contract = deployment.contracts[name]
+        fault = code_fault(connection, contract)
+        sound = sound and fault is None
+        said = fault or f"as compiled, {len(connection.code_at(contract.address))} bytes"
+        yield f"code of {name}", fault is None, f"{contract.address}: {said}"
+    for name in CREATED_BY_DEPLOYER:
+        fault = _creation_fault(connection, deployment, name)
+        yield (
+            f"creation of {name}",
+            fault is None,
+            fault or "its transaction carries the shipped creation code",
+        )
+    if not sound or serving != deployment.chain_id:
+        # Asking contracts that are not ours about themselves proves nothing.
+        yield "links and roles", False, "not asked: the code above differs"
+        return
+    wrong = [
+        f"{contract}.{function} is {found}"
+        for contract, function, expected in LINKS
+        if (found := _link(connection, deployment, contract, function)) != deployment.address(expected)
+    ]
+    yield "links", not wrong, "; ".join(wrong) or f"{len(LINKS)} links between contracts as deployed"
+    yield _function_roles(connection, deployment)
+    manager = AccessManager(connection, deployment.address("AccessManager"))
+    if deployment.plan.governor == deployment.deployer:
+        yield "admin", True, "the deployer is the governor and stays admin, as planned"
+    else:
+        still = manager.has_role(ADMIN_ROLE, deployment.deployer).is_member
+        yield "admin", not still, f"the deployer {'is still' if still else 'gave up being'} admin"
+
+
+def _creation_fault(connection: Connection, deployment: Deployment, name: str) -> str | None:
+    contract = deployment.contracts[name]
+    try:
+        with translated():
+            transaction = connection.w3.eth.get_transaction(HexBytes(contract.creation_transaction))
+    except ChainError as error:
+        return f"the creation transaction cannot be read: {error.message}"
+    if bytes(transaction["input"]) != load_artifact(name).bytecode + contract.constructor_arguments:
+        return "the creation transaction carries other code or arguments than the manifest"
+    return None
+
+
+class _Any(ContractClient):
+    """A contract asked for whatever its artifact declares."""
+
+    def __init__(self, connection: Connection, address: str, name: str) -> None:
+        super().__init__(connection, address)
+        self._name = name
+
+    def address_of(self, function: str) -> str:
+        self.NAME = self._name  # type: ignore[misc]  # one client for several artifacts, here only
+        return to_checksum_address(self._read(function))
+
+
+def _link(connection: Connection, deployment: Deployment, contract: str, function: str) -> str:
+    return _Any(connection, deployment.address(contract), contract).address_of(function)
+
+
+def _function_roles(connection: Connection, deployment: Deployment) -> tuple[str, bool, str]:
+    manager = AccessManager(connection, deployment.address("AccessManager"))
+    wrong = []
+    count = 0
+    for (contract, role), functions in RESTRICTED.items():
+        for function in functions:
+            count += 1
+            found = manager.function_role(deployment.address(contract), selector(contract, function))
+            if found != role:
+                wrong.append(f"{contract}.{function} asks for {ROLE_NAMES.get(found, found)}")
+    return "function roles", not wrong, "; ".join(wrong) or f"{count} restricted functions as shipped"

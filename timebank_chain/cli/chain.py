@@ -1,0 +1,526 @@
+"""``timebank chain``: deploy the contracts, look at them, verify them, govern them."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsJson,
+    DeploymentFile,
+    DryRun,
+    FromAddress,
+    Keystore,
+    PasswordFile,
+    RpcUrl,
+    Yes,
+    confirm,
+    open_connection,
+    open_signer,
+    open_system,
+    progress,
+    require_deployment,
+)
+from timebank_chain.cli.output import print_json, print_table, say
+from timebank_chain.cli.writes import ETHER, format_ether, govern, perform
+from timebank_chain.errors import CheckFailed, UsageError
+from timebank_chain.units import Q24, format_duration, format_micro, format_time, parse_duration
+
+if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+
+    from timebank_chain.chain.connection import Connection
+    from timebank_chain.chain.deployment_plan import DeploymentPlan
+    from timebank_chain.chain.system import Timebank
+
+app = typer.Typer(
+    help="Deploy the contracts, look at them, verify and govern them.\n\nExample: timebank chain status",
+    no_args_is_help=True,
+)
+
+PolicyName = Annotated[
+    str, typer.Option("--policy", metavar="NAME|FILE", help="Valuation policy in force from the start.")
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in words; it stands on chain for ever.")]
+
+
+@app.command("deploy")
+def deploy_command(
+    policy: PolicyName,
+    signers: Annotated[
+        list[str],
+        typer.Option("--signer", metavar="ADDRESS", help="Quorum member that signs epochs; repeat it."),
+    ],
+    threshold: Annotated[int, typer.Option("--threshold", metavar="K", help="Signatures an epoch needs.")],
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    governor: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Changes parameters (default: the deployer).")
+    ] = None,
+    guardian: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Pauses proposals (default: the deployer).")
+    ] = None,
+    registrar: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Links members (default: the deployer).")
+    ] = None,
+    bond: Annotated[str, typer.Option(metavar="COIN", help="Bond per proposal, in whole coins.")] = "0.01",
+    challenge_window: Annotated[
+        str, typer.Option(metavar="TIME", help="Time to object to a proposal: 1h, 1d.")
+    ] = "1d",
+    governance_delay: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Wait between scheduling and executing a change; shorter than the window."
+        ),
+    ] = "12h",
+    link_delay: Annotated[
+        str, typer.Option(metavar="TIME", help="Time a member has to object to a link.")
+    ] = "3d",
+    fee_bps: Annotated[int, typer.Option(help="Payment fee, basis points (50 is 0.5 %).")] = 50,
+    fee_split: Annotated[
+        str, typer.Option(metavar="D/B/R", help="Shares of depositors, bonus pot and reserve, basis points.")
+    ] = "4000/4000/2000",
+    challenger_share_bps: Annotated[
+        int, typer.Option(help="Share of a voided epoch's bond for who found the fault.")
+    ] = 5000,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            metavar="Q24", help="Micro-credits per micro-value times 2**24 (default: the policy's)."
+        ),
+    ] = None,
+    policy_uri: Annotated[str, typer.Option(help="Where the policy document is published.")] = "",
+    token_name: Annotated[str, typer.Option(help="Name of the credit.")] = "Attention Credit",  # noqa: S107 - the name of a coin
+    token_symbol: Annotated[str, typer.Option(help="Symbol of the credit.")] = "ATC",  # noqa: S107 - as above
+    contract_uri: Annotated[str, typer.Option(help="Metadata of the credit (ERC-7572).")] = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Deploy everything; run it again to go on after an interruption.
+
+    The manifest goes to --deployment, by default deployments/CHAIN_ID/deployment.json.
+
+    Example: timebank chain deploy --policy git --signer 0x... --threshold 1 --from 0x... --yes
+    """
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.deployment import deploy
+    from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit
+    from timebank_chain.valuation.policy import load_policy, policy_hash
+
+    rules = load_policy(policy)
+    quorum = [parse_address(one, what="--signer") for one in signers]
+    signer = open_signer(keystore, sender, password_file)
+
+    def holder(text: str | None, what: str) -> ChecksumAddress:
+        return parse_address(text, what=what) if text else signer.address
+
+    plan = DeploymentPlan(
+        policy_hash=policy_hash(rules),
+        policy_uri=policy_uri,
+        rate_q24=rules.initial_rate_q24 if rate is None else rate,
+        signers=tuple(quorum),
+        threshold=threshold,
+        governor=holder(governor, "--governor"),
+        guardian=holder(guardian, "--guardian"),
+        registrar=holder(registrar, "--registrar"),
+        bond_wei=parse_ether(bond),
+        challenge_window=_seconds(challenge_window, "--challenge-window"),
+        challenger_share_bps=challenger_share_bps,
+        governance_delay=_seconds(governance_delay, "--governance-delay"),
+        link_delay=_seconds(link_delay, "--link-delay"),
+        fee_bps=fee_bps,
+        fee_split=FeeSplit.parse(fee_split),
+        token_name=token_name,
+        token_symbol=token_symbol,
+        contract_uri=contract_uri,
+    )
+    plan.check()
+    connection = open_connection(rpc_url)
+    path = deployment or Path("deployments") / str(connection.chain_id) / "deployment.json"
+    if not as_json or dry_run:
+        _show_plan(connection, signer.address, plan, path, as_json=as_json, dry_run=dry_run)
+    if dry_run:
+        return
+    confirm(f"deploy to chain {connection.chain_id} as {signer.address}?", yes=yes)
+    done = deploy(connection, signer, plan, path, progress=progress)
+    if as_json:
+        print_json("timebank.chain.deploy/1", {"manifest": str(path), "deployment": done.to_json()})
+        return
+    print_table("Deployed", ["contract", "address"], list(done.addresses().items()))
+    say(f"manifest: {path} (give it with --deployment or TIMEBANK_DEPLOYMENT)")
+
+
+def _show_plan(
+    connection: Connection,
+    deployer: str,
+    plan: DeploymentPlan,
+    path: Path,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    balance = connection.balance_wei(deployer)
+    if as_json:
+        body = {
+            "sent": False,
+            "chain_id": connection.chain_id,
+            "deployer": deployer,
+            "deployer_balance_wei": balance,
+            "manifest": str(path),
+            "parameters": plan.to_json(),
+        }
+        print_json("timebank.chain.deploy/1", body)
+        return
+    rows: list[tuple[str, object]] = [
+        ("chain", connection.chain_id),
+        ("deployer", deployer),
+        ("its balance", f"{format_ether(balance)} coin"),
+        ("manifest", path),
+    ]
+    rows += [(name, value) for name, value in plan.to_json().items() if value != ""]
+    print_table("To be deployed", ["", ""], rows)
+    if dry_run:
+        say("dry run: nothing was sent")
+
+
+@app.command("status")
+def status(
+    rpc_url: RpcUrl = DEFAULT_RPC_URL, deployment: DeploymentFile = None, as_json: AsJson = False
+) -> None:
+    """Show epoch, supply, fees, quorum, policy, rate and roles, all at one block.
+
+    Example: timebank chain status --deployment deployments/31337/deployment.json
+    """
+    timebank = open_system(rpc_url, deployment)
+    facts = _status(timebank)
+    if as_json:
+        print_json("timebank.chain.status/1", facts)
+        return
+    pending = facts["pending"]
+    waiting = "none"
+    if pending:
+        ends = format_time(pending["challenge_ends_at"] * 1000)
+        waiting = f"epoch {pending['epoch']} by {pending['proposer']}, challenge window until {ends}"
+    fees = facts["fee_pool"]
+    oracle = facts["oracle"]
+    print_table(
+        f"Chain {facts['chain_id']}, block {facts['block']}, {format_time(facts['time'] * 1000)}",
+        ["", ""],
+        [
+            ("latest epoch", facts["latest_epoch"] or "none yet"),
+            ("ends", format_time(facts["latest_end_ms"]) if facts["latest_epoch"] else ""),
+            ("proposed", waiting + (" (proposals are paused)" if oracle["paused"] else "")),
+            ("supply", format_micro(facts["supply_micro"])),
+            ("fee pool", f"depositors {format_micro(fees['depositors_micro'])}"),
+            ("", f"bonus pot {format_micro(fees['bonus_micro'])}"),
+            ("", f"reserve {format_micro(fees['reserve_micro'])}"),
+            ("payment fee", f"{facts['fee_bps']} basis points"),
+            ("policy", facts["policy_hash"]),
+            ("rate", f"{oracle['rate_q24'] / Q24:.6f} credits per value"),
+            ("quorum", f"{oracle['threshold']} of {len(oracle['signers'])}"),
+            *(("", one) for one in oracle["signers"]),
+            ("bond", f"{format_ether(oracle['bond_wei'])} coin"),
+            ("challenge window", format_duration(oracle["challenge_window"] * 1000)),
+            *((role, _members(holders)) for role, holders in facts["roles"].items()),
+        ],
+    )
+
+
+def _members(holders: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{one['account']} ({format_duration(one['delay'] * 1000) if one['delay'] else 'no'} delay)"
+        for one in holders
+    )
+
+
+def _status(timebank: Timebank) -> dict[str, Any]:
+    from timebank_chain.chain.access_manager import ROLE_NAMES
+    from timebank_chain.chain.events import RoleGranted, RoleRevoked, read_events
+
+    connection = timebank.connection
+    block = connection.block_number()
+    oracle, pool = timebank.rate_oracle, timebank.fee_pool.accounts(block=block)
+    pending = oracle.pending(block=block)
+    candidates: dict[int, set[str]] = {}
+    for event in read_events(
+        connection,
+        timebank.addresses(),
+        (RoleGranted, RoleRevoked),
+        from_block=timebank.deployment.first_block,
+        to_block=block,
+    ):
+        if isinstance(event, RoleGranted):
+            candidates.setdefault(event.role_id, set()).add(event.account)
+    roles: dict[str, list[dict[str, Any]]] = {}
+    for role, accounts in sorted(candidates.items()):
+        for account in sorted(accounts):
+            held = timebank.access_manager.has_role(role, account, block=block)
+            if held.is_member:
+                roles.setdefault(ROLE_NAMES.get(role, str(role)), []).append(
+                    {"account": account, "delay": held.delay}
+                )
+    return {
+        "chain_id": connection.chain_id,
+        "block": block,
+        "time": int(connection.w3.eth.get_block(block)["timestamp"]),
+        "latest_epoch": oracle.latest_epoch(block=block),
+        "latest_end_ms": oracle.latest_end_ms(block=block),
+        "latest_header_hash": "0x" + oracle.latest_header_hash(block=block).hex(),
+        "pending": None
+        if pending is None
+        else {
+            "epoch": pending.epoch,
+            "header_hash": "0x" + pending.header_hash.hex(),
+            "proposer": pending.proposer,
+            "bond_wei": pending.bond_wei,
+            "challenge_ends_at": pending.challenge_ends_at,
+        },
+        "supply_micro": timebank.attention_credit.total_supply(block=block),
+        "fee_pool": {
+            "depositors_micro": pool.depositors,
+            "bonus_micro": pool.bonus,
+            "reserve_micro": pool.reserve,
+        },
+        "fee_bps": timebank.credit_payments.fee_bps(block=block),
+        "policy_hash": "0x" + oracle.policy_hash(block=block).hex(),
+        "oracle": {
+            "rate_q24": oracle.rate_q24(block=block),
+            "signers": oracle.signers(block=block),
+            "threshold": oracle.threshold(block=block),
+            "bond_wei": oracle.bond_wei(block=block),
+            "challenge_window": oracle.challenge_window(block=block),
+            "challenger_share_bps": oracle.challenger_share_bps(block=block),
+            "paused": oracle.proposals_paused(block=block),
+        },
+        "roles": roles,
+        "contracts": dict(timebank.addresses()),
+    }
+
+
+@app.command("verify")
+def verify(
+    rpc_url: RpcUrl = DEFAULT_RPC_URL, deployment: DeploymentFile = None, as_json: AsJson = False
+) -> None:
+    """Compare code, links and roles on chain with the shipped artifacts; exit 3 if anything differs.
+
+    Example: timebank chain verify --deployment deployments/31337/deployment.json
+    """
+    from timebank_chain.chain.deployment import load_deployment
+    from timebank_chain.chain.verification import verify_deployment
+
+    manifest = load_deployment(require_deployment(deployment))
+    checks = verify_deployment(open_connection(rpc_url), manifest)
+    failed = [check for check in checks if not check.ok]
+    if as_json:
+        body = [
+            {"number": one.number, "name": one.name, "ok": one.ok, "detail": one.detail} for one in checks
+        ]
+        print_json("timebank.chain.verify/1", {"ok": not failed, "checks": body})
+        if failed:
+            raise typer.Exit(CheckFailed.exit_code)
+        return
+    print_table(
+        "Deployment",
+        [">", "", "check", "found"],
+        [(one.number, "ok" if one.ok else "FAILED", one.name, one.detail) for one in checks],
+    )
+    if failed:
+        raise CheckFailed(
+            f"{len(failed)} of {len(checks)} checks failed, first: {failed[0].name}: {failed[0].detail}",
+            hint="do not use this deployment until you know why",
+        )
+
+
+def parse_ether(text: str) -> int:
+    """Read an amount of the chain's own coin (``0.01``) as wei."""
+    try:
+        wei = Decimal(text) * ETHER
+    except InvalidOperation:
+        raise UsageError(f"not an amount of coins: {text!r}", hint="write 0.01") from None
+    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
+        raise UsageError(f"not an amount of coins: {text!r}", hint="at least 0, at most 18 decimals")
+    return int(wei)
+
+
+def _seconds(text: str, what: str) -> int:
+    """Read a duration as whole seconds; ``0s`` means none."""
+    if text.strip() in ("0", "0s"):
+        return 0
+    try:
+        ms = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from None
+    if ms % 1000:
+        raise UsageError(f"{what}: {text!r} is not a whole number of seconds")
+    return ms // 1000
+
+
+@app.command("set-policy")
+def set_policy(
+    policy: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The new policy.")],
+    uri: Annotated[str, typer.Option(help="Where the document is published.")] = "",
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the policy from the next epoch on: run once to schedule, after the delay to execute.
+
+    Example: timebank chain set-policy my-policy.json --from 0x...
+    """
+    from timebank_chain.valuation.policy import load_policy, policy_hash
+
+    timebank = open_system(rpc_url, deployment)
+    call = timebank.rate_oracle.set_policy(policy_hash(load_policy(policy)), uri)
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        call,
+        question=f"make {policy} the policy?",
+        schema="timebank.chain.set-policy/1",
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("set-rate")
+def set_rate(
+    rate: Annotated[int, typer.Argument(metavar="Q24", help="Micro-credits per micro-value times 2**24.")],
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the rate from the next epoch on: run once to schedule, after the delay to execute.
+
+    Example: timebank chain set-rate 16777216 --from 0x...
+    """
+    if not 0 < rate < 1 << 64:
+        raise UsageError(f"rate {rate} is not between 1 and 2**64 - 1", hint=f"one to one is {Q24}")
+    timebank = open_system(rpc_url, deployment)
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.rate_oracle.set_rate(rate),
+        question=f"make the rate {rate}?",
+        schema="timebank.chain.set-rate/1",
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("set-quorum")
+def set_quorum(
+    signers: Annotated[list[str], typer.Option("--signer", metavar="ADDRESS", help="Member; repeat it.")],
+    threshold: Annotated[int, typer.Option("--threshold", metavar="K", help="Signatures an epoch needs.")],
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the quorum: run once to schedule, after the delay to execute.
+
+    Example: timebank chain set-quorum --signer 0x... --signer 0x... --threshold 2 --from 0x...
+    """
+    from timebank_chain.chain.addresses import parse_address
+
+    if not 0 < threshold <= len(signers):
+        raise UsageError(f"a threshold of {threshold} with {len(signers)} signers")
+    timebank = open_system(rpc_url, deployment)
+    quorum = [parse_address(one, what="--signer") for one in signers]
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.rate_oracle.set_quorum(quorum, threshold),
+        question=f"make the quorum {threshold} of {len(signers)}?",
+        schema="timebank.chain.set-quorum/1",
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("void-epoch")
+def void_epoch(
+    epoch: Annotated[int, typer.Argument(help="Number of the proposed epoch.")],
+    challenger: Annotated[str, typer.Option(metavar="ADDRESS", help="Who found the fault; gets a share.")],
+    reason: Reason,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Void a proposed epoch: run once to schedule, after the delay (within the window) to execute.
+
+    Example: timebank chain void-epoch 7 --challenger 0x... --reason "leaf 12 is wrong" --from 0x...
+    """
+    from timebank_chain.chain.addresses import parse_address
+
+    timebank = open_system(rpc_url, deployment)
+    call = timebank.rate_oracle.void_epoch(epoch, parse_address(challenger, what="--challenger"), reason)
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        call,
+        question=f"void epoch {epoch}?",
+        schema="timebank.chain.void-epoch/1",
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("pause")
+def pause(
+    resume: Annotated[bool, typer.Option("--resume", help="Allow proposals again.")] = False,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Stop new proposals at once (guardian); claims and payments go on. --resume allows them again.
+
+    Example: timebank chain pause --from 0x...
+    """
+    timebank = open_system(rpc_url, deployment)
+    perform(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.rate_oracle.set_proposals_paused(not resume),
+        question="allow proposals again?" if resume else "stop new proposals?",
+        schema="timebank.chain.pause/1",
+        facts={"paused": not resume},
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )

@@ -1,0 +1,483 @@
+"""``timebank wallet``: keys, balances, transfers, payments, claims and statements."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timebank_chain import config
+from timebank_chain.cli import wallet_link
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsCsv,
+    AsJson,
+    DeploymentFile,
+    DryRun,
+    EpochsFolder,
+    FromAddress,
+    Keystore,
+    PasswordFile,
+    RpcUrl,
+    Yes,
+    keystore_path,
+    open_signer,
+    open_system,
+    require_epochs,
+)
+from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.writes import format_ether, perform
+from timebank_chain.errors import TimebankError, UsageError, WalletError
+from timebank_chain.units import format_micro, format_time, parse_credits
+
+if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+
+    from timebank_chain.chain.keystore import KeystoreWallets
+    from timebank_chain.chain.statement import Statement
+
+app = typer.Typer(
+    help="Keys, balances, transfers, payments, claims and statements.\n\nExample: timebank wallet create",
+    no_args_is_help=True,
+)
+app.add_typer(wallet_link.app, name="link")
+
+PERMIT_SECONDS = 3600
+
+Receiver = Annotated[str, typer.Argument(metavar="TO", help="Receiver's address, EIP-55 checksummed.")]
+Amount = Annotated[str, typer.Argument(metavar="CREDITS", help="Amount in credits: 12 or 12.5.")]
+KeystoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--keystore",
+        metavar="DIR",
+        help=f"Folder of wallets (default: {config.ENV_KEYSTORES}, else the user's data folder).",
+    ),
+]
+
+
+def _folder(folder: Path | None) -> KeystoreWallets:
+    from timebank_chain.chain.keystore import KeystoreWallets
+
+    return KeystoreWallets(folder or config.keystore_folder())
+
+
+def _new_password(password_file: Path | None) -> str:
+    from timebank_chain.chain.keystore import read_password
+
+    if password_file is not None:
+        return read_password(password_file)
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "no password and no terminal to ask on",
+            hint=f"add --password-file FILE (or set {config.ENV_PASSWORD} to a file)",
+        )
+    return str(typer.prompt("new password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+@app.command("create")
+def create(
+    keystore: KeystoreFolder = None, password_file: PasswordFile = None, as_json: AsJson = False
+) -> None:
+    """Make a new wallet: a key under a password, in a keystore V3 file only you can read.
+
+    Example: timebank wallet create --password-file ~/.timebank-password
+    """
+    wallet = _folder(keystore).create(_new_password(password_file))
+    if as_json:
+        print_json("timebank.wallet.create/1", {"address": wallet.address, "path": str(wallet.path)})
+        return
+    out().print(wallet.address)
+    say(f"kept in {wallet.path}; back it up: file and password together are the only way to its credits")
+
+
+@app.command("import")
+def import_command(
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            metavar="FILE|-",
+            help="File with the private key in hex, or - for standard input; asked for when not given.",
+        ),
+    ] = None,
+    keystore: KeystoreFolder = None,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep an existing private key. The key comes from a prompt, a file or standard input, never an argument.
+
+    Example: timebank wallet import --key-file key.txt --password-file password.txt
+    """
+    from timebank_chain.chain.keystore import parse_private_key
+
+    if key_file is not None and str(key_file) == "-":
+        text = sys.stdin.readline()
+    elif key_file is not None:
+        try:
+            text = key_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WalletError(f"cannot read the key file: {error}") from error
+    elif sys.stdin.isatty():
+        text = str(typer.prompt("private key", hide_input=True, err=True))
+    else:
+        raise UsageError("no private key given", hint="add --key-file FILE, or --key-file - to pipe it in")
+    wallet = _folder(keystore).import_key(parse_private_key(text), _new_password(password_file))
+    if as_json:
+        print_json("timebank.wallet.import/1", {"address": wallet.address, "path": str(wallet.path)})
+        return
+    out().print(wallet.address)
+    say(f"kept in {wallet.path}")
+
+
+@app.command("list")
+def list_command(keystore: KeystoreFolder = None, as_json: AsJson = False) -> None:
+    """List the wallets in the folder.
+
+    Example: timebank wallet list
+    """
+    folder = _folder(keystore)
+    wallets = folder.wallets()
+    if as_json:
+        body = [{"address": one.address, "path": str(one.path)} for one in wallets]
+        print_json("timebank.wallet.list/1", {"folder": str(folder.folder), "wallets": body})
+        return
+    if not wallets:
+        say(f"no wallet in {folder.folder}; make one: timebank wallet create")
+        return
+    print_table("Wallets", ["address", "file"], [(one.address, one.path) for one in wallets])
+
+
+def _account(account: str | None, keystore: Path | None, sender: str | None) -> ChecksumAddress:
+    """The account asked about: given, or the wallet's own (its keystore says so; no password needed)."""
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.keystore import KeystoreWallets
+
+    if account is not None:
+        return parse_address(account, what="account")
+    if sender is not None:
+        return parse_address(sender, what="--from")
+    path = keystore_path(keystore, None)
+    for wallet in KeystoreWallets(path.parent).wallets():
+        if wallet.path == path:
+            return wallet.address
+    raise WalletError("not a keystore V3 file", where=str(path))
+
+
+@app.command("balance")
+def balance(
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ADDRESS]", help="Account (default: your wallet).")
+    ] = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    sender: FromAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an account's credits, what it has claimed so far, and its coin for gas.
+
+    Example: timebank wallet balance 0x... --deployment deployments/31337/deployment.json
+    """
+    whose = _account(account, keystore, sender)
+    timebank = open_system(rpc_url, deployment)
+    block = timebank.connection.block_number()
+    credits_micro = timebank.attention_credit.balance_of(whose, block=block)
+    claimed = timebank.credit_distributor.claimed(whose, block=block)
+    coin = timebank.connection.balance_wei(whose)
+    if as_json:
+        body = {
+            "account": whose,
+            "block": block,
+            "balance_micro": credits_micro,
+            "claimed_micro": claimed,
+            "coin_wei": coin,
+        }
+        print_json("timebank.wallet.balance/1", body)
+        return
+    print_table(
+        whose,
+        ["", ">"],
+        [
+            ("credits", format_micro(credits_micro)),
+            ("claimed so far", format_micro(claimed)),
+            ("coin for gas", format_ether(coin)),
+        ],
+    )
+
+
+def _amount(text: str) -> int:
+    try:
+        return parse_credits(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+@app.command("send")
+def send_command(
+    to: Receiver,
+    amount: Amount,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send credits: the whole amount arrives, there is no fee.
+
+    Example: timebank wallet send 0x... 12.5 --from 0x...
+    """
+    from timebank_chain.chain.addresses import parse_address
+
+    receiver = parse_address(to, what="TO")
+    micro = _amount(amount)
+    timebank = open_system(rpc_url, deployment)
+    perform(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.attention_credit.transfer(receiver, micro),
+        question=f"send {format_micro(micro)} credits to {receiver}?",
+        schema="timebank.wallet.send/1",
+        facts={"receiver": receiver, "amount_micro": micro},
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("pay")
+def pay(
+    to: Receiver,
+    amount: Amount,
+    memo: Annotated[
+        str, typer.Option(help="What it is for; only its hash is public, so keep the text.")
+    ] = "",
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pay with a memo; the fee comes out of the amount and feeds the fee pool.
+
+    One transaction: the payment brings a signed permit along, no approval is needed before.
+
+    Example: timebank wallet pay 0x... 3 --memo "lesson of May 4" --from 0x...
+    """
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.credit_payments import memo_hash
+
+    receiver = parse_address(to, what="TO")
+    micro = _amount(amount)
+    timebank = open_system(rpc_url, deployment)
+    signer = open_signer(keystore, sender, password_file)
+    payments = timebank.credit_payments
+    quote = payments.quote(micro)
+    digest = memo_hash(memo)
+    if timebank.attention_credit.allowance(signer.address, payments.address) >= micro:
+        call = payments.pay(receiver, micro, digest)
+    else:
+        deadline = timebank.connection.timestamp() + PERMIT_SECONDS
+        permit = timebank.attention_credit.sign_permit(signer, payments.address, micro, deadline)
+        call = payments.pay_with_permit(receiver, micro, digest, permit)
+    perform(
+        timebank,
+        signer,
+        call,
+        question=(
+            f"pay {format_micro(micro)} credits to {receiver} "
+            f"({format_micro(quote.received)} arrive, the fee is {format_micro(quote.fee)})?"
+        ),
+        schema="timebank.wallet.pay/1",
+        facts={
+            "receiver": receiver,
+            "amount_micro": micro,
+            "fee_micro": quote.fee,
+            "received_micro": quote.received,
+            "memo_hash": "0x" + digest.hex(),
+        },
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("claim")
+def claim(
+    epochs: EpochsFolder = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="ADDRESS", help="Claim for this account (default: your wallet)."),
+    ] = None,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", metavar="ID", help="Claim for the placeholder of this outside id."),
+    ] = None,
+    epoch: Annotated[
+        int | None, typer.Option("--epoch", metavar="N", help="Insist on this epoch (default: newest final).")
+    ] = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Claim what finalised epochs grant; your wallet pays the gas, the credits go to who earned them.
+
+    A placeholder's credits go to the wallet the registrar has linked it to.
+
+    Example: timebank wallet claim --epochs epochs --from 0x...
+
+    Example: timebank wallet claim --epochs epochs --member ada@example.org --from 0x...
+    """
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.claiming import prove_claim
+
+    folder = require_epochs(epochs)
+    if account is not None and member is not None:
+        raise UsageError("--account and --member name the same thing twice", hint="give one of them")
+    timebank = open_system(rpc_url, deployment)
+    signer = open_signer(keystore, sender, password_file)
+    if member is not None:
+        whose = wallet_link.placeholder_of(member)
+    elif account is not None:
+        whose = parse_address(account, what="--account")
+    else:
+        whose = signer.address
+    proven = prove_claim(timebank, folder, whose, epoch=epoch)
+    perform(
+        timebank,
+        signer,
+        proven.call,
+        question=f"claim {format_micro(proven.claimable)} credits for {whose} from epoch {proven.epoch}?",
+        schema="timebank.wallet.claim/1",
+        facts={
+            "account": whose,
+            "epoch": proven.epoch,
+            "amount_micro": proven.claimable,
+            "cumulative_micro": proven.leaf.cumulative_mint,
+        },
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("statement")
+def statement(
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ADDRESS]", help="Account (default: your wallet).")
+    ] = None,
+    memos: Annotated[
+        list[str] | None,
+        typer.Option("--memo", metavar="TEXT", help="A memo's text: shown where its hash is met; repeat it."),
+    ] = None,
+    memo_file: Annotated[
+        Path | None, typer.Option("--memo-file", metavar="FILE", help="File of memo texts, one a line.")
+    ] = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    sender: FromAddress = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """List every movement of an account with its running balance, checked against the chain.
+
+    Example: timebank wallet statement 0x... --memo "lesson of May 4" --csv
+    """
+    from timebank_chain.chain.statement import read_statement
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv at once", hint="give one of them")
+    whose = _account(account, keystore, sender)
+    texts = _memo_texts(memos or [], memo_file)
+    read = read_statement(open_system(rpc_url, deployment), whose)
+    rows = _statement_rows(read, texts)
+    if as_json:
+        body = {"account": whose, "block": read.block, "balance_micro": read.balance, "movements": rows}
+        print_json("timebank.wallet.statement/1", body)
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(_EMPTY_ROW))
+        writer.writeheader()
+        writer.writerows({key: "" if cell is None else cell for key, cell in row.items()} for row in rows)
+    else:
+        print_table(
+            f"{whose}, to block {read.block}",
+            ["time", "what", ">credits", ">of it fee", ">balance", "with", "memo or epoch"],
+            [
+                (
+                    format_time(row["time"] * 1000),
+                    row["kind"],
+                    format_micro(row["amount_micro"]),
+                    format_micro(row["fee_micro"]) if row["fee_micro"] else "",
+                    format_micro(row["balance_micro"]),
+                    row["other"],
+                    row["memo"] or row["memo_hash"] or (f"epoch {row['epoch']}" if row["epoch"] else ""),
+                )
+                for row in rows
+            ],
+        )
+        out().print(f"balance {format_micro(read.balance)} credits, as on chain")
+
+
+_EMPTY_ROW: dict[str, Any] = dict.fromkeys(
+    (
+        "time",
+        "block",
+        "log_index",
+        "transaction",
+        "kind",
+        "amount_micro",
+        "fee_micro",
+        "balance_micro",
+        "other",
+        "epoch",
+        "memo_hash",
+        "memo",
+    )
+)
+
+
+def _statement_rows(read: Statement, texts: dict[bytes, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "time": one.time,
+            "block": one.at.block,
+            "log_index": one.at.log_index,
+            "transaction": "0x" + one.at.transaction.hex(),
+            "kind": one.kind,
+            "amount_micro": one.amount,
+            "fee_micro": one.fee,
+            "balance_micro": one.balance,
+            "other": one.other,
+            "epoch": one.epoch or None,
+            "memo_hash": "0x" + one.memo_hash.hex() if one.memo_hash else None,
+            "memo": texts.get(one.memo_hash) if one.memo_hash else None,
+        }
+        for one in read.movements
+    ]
+
+
+def _memo_texts(memos: list[str], memo_file: Path | None) -> dict[bytes, str]:
+    from timebank_chain.chain.credit_payments import memo_hash
+
+    lines = list(memos)
+    if memo_file is not None:
+        try:
+            lines += memo_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TimebankError(f"cannot read the memo file: {error}", where=str(memo_file)) from error
+    return {memo_hash(line): line for line in lines if line}
