@@ -16,6 +16,7 @@ Examples
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import posixpath
@@ -187,11 +188,20 @@ def build() -> dict[str, str]:
     """Compile and return the text of every file that belongs into the artifacts folder, by file name."""
     sources = shipped_sources()
     output = compile_sources(sources)
-    documents = {f"{name}.json": make_artifact(source, name, output) for name, source in SHIPPED.items()}
-    documents["standard-input.json"] = shipped_input(sources)
-    return {
-        name: json.dumps(document, indent=1, sort_keys=True) + "\n" for name, document in documents.items()
+    standard_input = as_text(shipped_input(sources))
+    # Each artifact names the input it was compiled from: an auditor without a compiler sees a swapped one.
+    origin = {"standardInputSha256": hashlib.sha256(standard_input.encode()).hexdigest()}
+    built = {
+        f"{name}.json": as_text({**make_artifact(source, name, output), **origin})
+        for name, source in SHIPPED.items()
     }
+    built["standard-input.json"] = standard_input
+    return built
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """Return a document as it is shipped."""
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
 def differences(built: dict[str, str], folder: Path = ARTIFACTS) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -73,8 +74,15 @@ def check_artifacts(case: AuditCase) -> Check:
         tally.fail(str(path), "the compiler's input", str(error), "nobody can compile the contracts again")
         return tally.done("no standard-JSON input")
     settings.pop("outputSelection", None)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     for artifact in case.evidence.artifacts.values():
         _check_artifact(tally, artifact, sources, settings)
+        tally.equal(
+            f"{artifact.path}, standardInputSha256",
+            digest,
+            artifact.document.get("standardInputSha256"),
+            "it was compiled from other sources than those beside it",
+        )
     for name, creator in CREATED_BY.items():
         inner, outer = case.evidence.artifacts[name], case.evidence.artifacts[creator]
         tally.require(
@@ -89,7 +97,7 @@ def check_artifacts(case: AuditCase) -> Check:
         compiler=sorted(
             {str(item.document["compiler"]["version"]) for item in case.evidence.artifacts.values()}
         ),
-        standard_input_keccak="0x" + keccak(path.read_bytes()).hex(),
+        standard_input_sha256=digest,
     )
     return tally.done(f"{len(case.evidence.artifacts)} artifacts, {len(sources)} sources")
 
