@@ -148,7 +148,10 @@ class EpochHeader:
             if not isinstance(value, str if kind == "string" else int) or isinstance(value, bool):
                 raise EpochError(f"not a {kind}: {value!r}", where=place)
             values[field] = value
-        header = cls(**values)
+        try:
+            header = cls(**values)
+        except EpochError as error:
+            raise EpochError(error.message, where=f"{where}, {error.where}", hint=error.hint) from None
         claimed = read_hex(document.get("headerHash"), 32, field=f"{where}, field 'headerHash'")
         if claimed != header.hash():
             raise EpochError(

@@ -25,6 +25,7 @@ A leaf is one object (``ActivityLeaf``, ``AccountLeaf``); a million are columns
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -221,19 +222,17 @@ def hash_account_leaves(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8
 
 
 def read_hex(value: object, size: int, *, field: str) -> bytes:
-    """Read ``size`` bytes written as 0x hex.
+    """Read ``size`` bytes written as 0x and lower-case hex, the one way our documents write them.
 
     Raises
     ------
     EpochError
         If ``value`` is no such text; it names ``field``.
     """
-    if isinstance(value, str) and value.startswith("0x") and len(value) == 2 + 2 * size:
-        try:
-            return bytes.fromhex(value[2:])
-        except ValueError:
-            pass
-    raise EpochError(f"not {size} bytes in 0x hex: {value!r}", where=field)
+    if not isinstance(value, str) or not re.fullmatch(f"0x[0-9a-f]{{{2 * size}}}", value):
+        shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
+        raise EpochError(f"not {size} bytes in lower-case 0x hex: {shown}", where=field)
+    return bytes.fromhex(value[2:])
 
 
 def _pack_columns(
