@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,6 +31,8 @@ MAX_DOMAINS = 64
 MAX_NAME_BYTES = 32
 MAX_RATE_Q24 = (1 << 64) - 1
 _MAX_POLICY_BYTES = 1_000_000
+_MAX_DEPTH = 16  # a policy needs five
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 _POLICY_TYPE = (
     "(bytes32,uint32,uint64,uint64,uint64,(uint32,uint16)[],"
@@ -197,6 +200,12 @@ def policy_from_json(text: str, *, where: str = "policy") -> Policy:
     def not_a_number(symbol: str) -> NoReturn:
         raise PolicyError(f"{symbol} is not a number a policy can hold", where=where, hint="write an integer")
 
+    if _depth(text) > _MAX_DEPTH:
+        raise PolicyError(
+            f"not a policy: nested deeper than {_MAX_DEPTH} levels",
+            hint="write it as plain JSON",
+            where=where,
+        )
     try:
         document = json.loads(text, object_pairs_hook=unique, parse_constant=not_a_number)
     except json.JSONDecodeError as problem:
@@ -205,7 +214,7 @@ def policy_from_json(text: str, *, where: str = "policy") -> Policy:
             hint="start from a shipped one: timebank policy show identity --document",
             where=f"{where}:{problem.lineno}:{problem.colno}",
         ) from None
-    except (RecursionError, ValueError) as problem:  # ValueError: an integer of thousands of digits
+    except ValueError as problem:  # an integer of thousands of digits
         raise PolicyError(f"not a policy: {problem}", hint="write it as plain JSON", where=where) from None
     return _read_policy(document, where)
 
@@ -436,6 +445,18 @@ def _knots(value: object, where: str) -> tuple[Knot, ...]:
             )
         knots.append(knot)
     return tuple(knots)
+
+
+def _depth(text: str) -> int:
+    # Asked before parsing: libraries raise the recursion limit beyond what the parser's stack can bear.
+    depth = deepest = 0
+    for symbol in _JSON_STRING.sub("", text):
+        if symbol in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif symbol in "]}":
+            depth -= 1
+    return deepest
 
 
 def _object(value: object, where: str, known: Sequence[str]) -> Mapping[str, object]:

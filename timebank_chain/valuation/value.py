@@ -413,7 +413,10 @@ def _sorted_activities(
     value = values.take(order)
     return ValuedActivities(
         # Whole words move many times faster than single bytes.
-        record_id=np.ascontiguousarray(activities.record_id).view(np.uint64).take(order, axis=0).view(np.uint8),
+        record_id=np.ascontiguousarray(activities.record_id)
+        .view(np.uint64)
+        .take(order, axis=0)
+        .view(np.uint8),
         account=np.ascontiguousarray(activities.account).view(np.uint32).take(order, axis=0).view(np.uint8),
         domain=activities.domain.take(order),
         occurred_ms=activities.occurred_ms.take(order),
