@@ -9,8 +9,8 @@ import importlib
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from timebank_chain import __version__
 from timebank_chain.cli.output import print_error
@@ -62,10 +62,14 @@ def run() -> None:
     except TimebankError as error:
         print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # `timebank wallet` alone: the message is the help text itself.
+            typer.echo(error.format_message(), err=True)
+            sys.exit(UsageError.exit_code)
         print_error(UsageError(error.format_message(), hint="add --help to see the options"), as_json=as_json)
         sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print_error(TimebankError("interrupted"), as_json=as_json)
         sys.exit(1)
     except BrokenPipeError:
