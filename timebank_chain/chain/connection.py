@@ -144,7 +144,8 @@ class Connection:
         if seconds < 1:
             raise UsageError(f"time moves forward by whole seconds, not by {seconds}")
         if self._tester is not None:
-            self._tester.time_travel(self.timestamp() + seconds)
+            # eth-tester names the time of the block after the one it mines.
+            self._tester.time_travel(self.timestamp() + seconds + 1)
         elif self.can_advance_time():
             self._development_request("evm_increaseTime", [seconds])
             self._development_request("evm_mine", [])

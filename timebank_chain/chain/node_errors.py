@@ -48,7 +48,7 @@ class NotADeployment(TransactionFailed):
 
 _REVERTED = "execution reverted"
 _FUNDS = re.compile(
-    r"insufficient funds|cannot afford|insufficient balance|not enough balance", re.IGNORECASE
+    r"insufficient funds|cannot afford|insufficient balance|not (?:have )?enough balance", re.IGNORECASE
 )
 _NONCE = re.compile(
     r"nonce too low|invalid transaction nonce|nonce has already|replacement transaction", re.IGNORECASE
