@@ -10,6 +10,7 @@ from timebank_chain.audit.files import policy_path
 from timebank_chain.audit.replay import Proposal
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak
+from timebank_chain.audit.supply import DISTRIBUTOR_SLOTS, latest_slot
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.units import format_micro, format_time
 from timebank_chain.valuation import policy_hash
@@ -329,6 +330,20 @@ def check_latest(case: AuditCase) -> Check:
         call("RateOracle", "latestEndMs"),
         meaning,
     )
+    tally.equal(
+        "CreditDistributor.epoch", last.epoch if last else 0, call("CreditDistributor", "epoch"), meaning
+    )
+    root = header.account_root if header else bytes(32)
+    tally.equal("CreditDistributor.accountRoot", root, call("CreditDistributor", "accountRoot"), meaning)
+    # No view shows the slot that single claims are checked against.
+    slot = case.evidence.storage_at("CreditDistributor", DISTRIBUTOR_SLOTS["_latest"])
+    if slot is not None:
+        tally.equal(
+            "CreditDistributor, slot of the latest epoch and the head of its root",
+            latest_slot(last.epoch if last else 0, root),
+            slot,
+            "claims are paid from another root than the finalised one",
+        )
     minted = sum(int(proposal.header["totalMint"]) for proposal in finalised)
     tally.evidence.update(epoch=last.epoch if last else 0, total_mint=minted)
     return tally.done(

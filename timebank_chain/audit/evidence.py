@@ -162,9 +162,14 @@ class Evidence:
         """Return a contract's balance in wei."""
         return int(self._node(lambda: self.w3.eth.get_balance(self._at(contract), self._block)))
 
-    def storage_at(self, contract: str, slot: int) -> int:
-        """Return one storage slot as an integer."""
-        word = self._node(lambda: self.w3.eth.get_storage_at(self._at(contract), slot, self._block))
+    def storage_at(self, contract: str, slot: int) -> int | None:
+        """Return one storage slot as an integer; ``None`` where the embedded chain cannot look back."""
+        block = self._block
+        if getattr(self.w3.provider, "ethereum_tester", None) is not None:
+            if self.to_block != self.w3.eth.block_number:
+                return None
+            block = "latest"  # eth-tester does not understand a number here
+        word = self._node(lambda: self.w3.eth.get_storage_at(self._at(contract), slot, block))
         return int.from_bytes(bytes(word), "big")
 
     def call(self, contract: str, function: str, *args: Any) -> Any:
@@ -204,7 +209,10 @@ class Evidence:
         return any(entry["name"] == function for entry in self.artifacts[contract].entries("function"))
 
     def storage_hash(self, contract: str) -> bytes | None:
-        """Return the root of a contract's storage, or ``None`` where the node cannot say."""
+        """Return the root of a contract's storage, or ``None`` where the node cannot say.
+
+        anvil's root counts slots that were emptied, which no other node does: it says nothing here.
+        """
         tester = getattr(self.w3.provider, "ethereum_tester", None)
         if tester is not None:
             if self.to_block != self.w3.eth.block_number:
@@ -212,6 +220,8 @@ class Evidence:
             # The embedded chain serves no eth_getProof; its state in this very process knows the root.
             accounts = tester.backend.chain.get_vm().state._account_db
             return bytes(accounts._get_storage_root(bytes.fromhex(self.address(contract)[2:])))
+        if self._is_anvil():
+            return None
         try:
             proof = self._node(lambda: self.w3.eth.get_proof(self._at(contract), [], self._block))  # type: ignore[call-arg]  # web3 types its three arguments as one
         except (Web3RPCError, ContractLogicError):
@@ -221,11 +231,10 @@ class Evidence:
     def storage_slots(self, contract: str) -> dict[bytes, int] | None:
         """Return every slot of a contract that is not zero, or ``None`` where the node cannot list them.
 
-        Only anvil can, and only for its newest block; it is also the one node whose storage root counts
-        emptied slots, so that the root alone would not do.
+        Only anvil can, and only for its newest block.
         """
         if self._dump is None:
-            if self.to_block != self.w3.eth.block_number or "anvil" not in self.w3.client_version.lower():
+            if self.to_block != self.w3.eth.block_number or not self._is_anvil():
                 return None
             answer = self.w3.provider.make_request(RPCEndpoint("anvil_dumpState"), [])
             try:
@@ -313,6 +322,9 @@ class Evidence:
     @property
     def _block(self) -> BlockIdentifier:
         return self.to_block
+
+    def _is_anvil(self) -> bool:
+        return "anvil" in self.w3.client_version.lower()
 
     def _at(self, contract: str) -> Any:
         return Web3.to_checksum_address(self.address(contract))

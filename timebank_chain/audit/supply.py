@@ -22,7 +22,7 @@ CREDIT_SLOTS = {
     "contractURI": 8,
 }
 #: The same for CreditDistributor.
-DISTRIBUTOR_SLOTS = {"accountRoot": 0, "epoch": 1, "claimed": 2}
+DISTRIBUTOR_SLOTS = {"accountRoot": 0, "_latest": 1, "claimed": 2}
 
 _SILENT = "the contract's storage was changed without an event"
 
@@ -102,7 +102,7 @@ def check_storage(case: AuditCase) -> Check:
             continue
         found = case.evidence.storage_hash(contract)
         if found is None:
-            return tally.not_checked("this node gives no storage roots (eth_getProof)")
+            return tally.not_checked("this node gives no storage roots for this block (eth_getProof)")
         tally.equal(
             f"{contract}, storage root",
             storage_root(values),
@@ -162,8 +162,14 @@ def _distributor_slots(case: AuditCase) -> Slots:
     if finalised:
         root = int.from_bytes(finalised[-1].header["accountRoot"], "big")
         slots[DISTRIBUTOR_SLOTS["accountRoot"].to_bytes(32, "big")] = (root, "accountRoot")
-        slots[DISTRIBUTOR_SLOTS["epoch"].to_bytes(32, "big")] = (finalised[-1].epoch, "epoch")
+        latest = latest_slot(finalised[-1].epoch, finalised[-1].header["accountRoot"])
+        slots[DISTRIBUTOR_SLOTS["_latest"].to_bytes(32, "big")] = (latest, "epoch and head of its root")
     return slots
+
+
+def latest_slot(epoch: int, account_root: bytes) -> int:
+    """Return the slot that claims are checked against: the epoch, and the first 28 bytes of its root."""
+    return int.from_bytes(account_root[:28], "big") << 32 | epoch
 
 
 def _raw(address: str) -> bytes:

@@ -1,0 +1,42 @@
+"""One honest history on a chain of its own, rolled back before every test; copies of its epochs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.audit.history import History, make_history
+from tests.chain_fixtures import snapshot, start_anvil, stop
+from timebank_chain.chain.connection import connect
+
+
+@pytest.fixture(scope="session")
+def embedded_history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """The history on the embedded chain; nobody may change it."""
+    return make_history(connect(), tmp_path_factory.mktemp("embedded-history"))
+
+
+@pytest.fixture(scope="session")
+def _anvil_history(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[History, Callable[[], None]]]:
+    process, url = start_anvil()
+    try:
+        history = make_history(connect(url), tmp_path_factory.mktemp("anvil-history"))
+        yield history, snapshot(history.connection)
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def history(_anvil_history: tuple[History, Callable[[], None]], tmp_path: Path) -> History:
+    """The history on anvil, to be spoiled: the chain is rolled back, the epochs are a copy."""
+    made, back = _anvil_history
+    back()
+    copy = tmp_path / "epochs"
+    shutil.copytree(made.epochs, copy)
+    return replace(made, folder=tmp_path, epochs=copy)
