@@ -51,6 +51,8 @@ def xml_rows(path: Path, root: str) -> Iterator[tuple[int, dict[str, str]]]:
             where=f"{path}:{parser.getLineNumber()}, column {(parser.getColumnNumber() or 0) + 1}",
             hint=hint,
         ) from error
+    if not handler.started:
+        raise ActivityError("the file is empty", where=f"{path}:1, column 1", hint=hint)
     if handler.other_root is not None:
         raise ActivityError(
             f"the root element is <{handler.other_root}>, not <{root}>", where=f"{path}:1", hint=hint
@@ -64,11 +66,13 @@ class _Rows(ContentHandler):
         super().__init__()
         self.root = root
         self.depth = 0
+        self.started = False
         self.other_root: str | None = None
         self.rows: list[tuple[int, dict[str, str]]] = []
         self.position: Callable[[], int | None] = lambda: None
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - SAX calls it so
+        self.started = True
         if self.depth == 0 and name != self.root:
             self.other_root = name
         elif self.depth == 1 and name == "row" and self.other_root is None:
