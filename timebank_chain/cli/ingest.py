@@ -288,6 +288,8 @@ def _job(
     """Check the options before anything is read, so that nothing fails after long work."""
     from timebank_chain.activity import load_salt_key
 
+    if output.is_dir():
+        raise UsageError(f"--output is a folder: {output}", hint="name a file in it")
     place = rejects or output.with_name(f"{output.name.removesuffix('.parquet')}.rejects.csv")
     for option, target in (("--output", output), ("--rejects", place)):
         if target.is_dir() or not target.parent.is_dir():
