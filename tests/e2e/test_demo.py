@@ -1,0 +1,159 @@
+"""The demo as a user runs it: a real process, real histories, the audit's verdict as exit code.
+
+timebank demo
+  on a small repository, embedded chain
+    ends green, exit 0, and its JSON adds up
+    keeps what --keep names, and refuses to overwrite it
+  on a real anvil ....................... ends green; a stranger's `timebank audit` on what was kept too
+  on the libuv history through a mapping, on both Stack Exchange dumps ... ends green
+  outside of any history ................ exit 2 with the way out
+  on a folder that is no repository ..... exit 1, one sentence
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.activity.builders import research_data
+
+TIMEBANK = Path(sys.executable).with_name("timebank")
+pytestmark = pytest.mark.e2e
+
+
+def timebank(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETH_", "TIMEBANK_"))}
+    return subprocess.run(
+        [str(TIMEBANK), *words], capture_output=True, text=True, timeout=300, cwd=cwd, env=clean, check=False
+    )
+
+
+def told(*words: str) -> dict[str, Any]:
+    done = timebank(*words, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def committed(folder: Path, number: int, author: str, *trailers: str) -> None:
+    stamp = f"{1_770_000_000 + number * 40_000} +0000"
+    environment = {
+        **os.environ,
+        "GIT_AUTHOR_NAME": author,
+        "GIT_AUTHOR_EMAIL": f"{author.lower()}@example.org",
+        "GIT_COMMITTER_NAME": author,
+        "GIT_COMMITTER_EMAIL": f"{author.lower()}@example.org",
+        "GIT_AUTHOR_DATE": stamp,
+        "GIT_COMMITTER_DATE": stamp,
+    }
+    (folder / f"part{number % 4}.txt").write_text(f"line {number}\n" * (5 + number))
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True, env=environment)
+    message = f"Change {number}\n\n" + "\n".join(trailers)
+    subprocess.run(["git", "commit", "-qm", message], cwd=folder, check=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("community")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    people = ["Ada", "Grace", "Edsger", "Barbara"]
+    for number in range(24):
+        author = people[number % 3]
+        reviewer = people[(number + 1) % 4]
+        trailer = f"Reviewed-by: {reviewer} <{reviewer.lower()}@example.org>"
+        committed(folder, number, author, *([trailer] if number % 2 else []))
+    return folder
+
+
+def adds_up(story: dict[str, Any]) -> None:
+    """What a bank clerk would check."""
+    assert story["ok"], story["verdict"]
+    assert story["schema"] == "timebank.demo/1"
+    history = story["history"]
+    assert history["read"] == history["kept"] + sum(history["rejected"].values())
+    assert sum(epoch["activities"] for epoch in story["epochs"]) == history["kept"]
+    fees = sum(movement["fee_micro"] for movement in story["movements"])
+    assert fees > 0
+    assert any(epoch["pot_micro"] > 0 for epoch in story["epochs"]), "fees come back as a bonus pot"
+    linked = story["linked"]["claimed_micro"] if story["linked"] else 0
+    claimed = sum(epoch["claimed_micro"] for epoch in story["epochs"]) + linked
+    burned = sum(epoch["pot_micro"] for epoch in story["epochs"])
+    assert story["supply_micro"] == claimed - burned
+    receipt = story["receipt"]
+    assert sum(act["value"] for act in receipt["activities"]) == receipt["value_sum"]
+    assert receipt["mint"] == receipt["mint_by_rate"] + receipt["mint_from_pot"]
+
+
+def test_a_small_community_on_the_embedded_chain(repository: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    story = told("demo", "--repo", str(repository), "--keep", str(kept))
+    adds_up(story)
+    assert story["linked"] is not None, "the fourth person gets a wallet later"
+    assert len(story["epochs"]) == 4
+    for name in ("activity.parquet", "rejects.csv", "members.csv", "deployment.json", "story.json"):
+        assert (kept / name).is_file(), name
+    saved = json.loads((kept / "story.json").read_text())
+    assert saved["verdict"] == story["verdict"]
+
+    again = timebank("demo", "--repo", str(repository), "--keep", str(kept))
+    assert again.returncode == 2
+    assert "not an empty folder" in again.stderr
+
+
+def test_people_read_tables_and_a_verdict(repository: Path) -> None:
+    done = timebank("demo", "--repo", str(repository), "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    for words in ("The epochs", "Who earned what", "Why: the receipt of", "under the account root", "GREEN:"):
+        assert words in done.stdout
+    assert "signed by 2 of 3" in done.stderr
+
+
+def test_on_anvil_a_stranger_can_audit_afterwards(repository: Path, tmp_path: Path, anvil_url: str) -> None:
+    kept = tmp_path / "kept"
+    story = told("demo", "--repo", str(repository), "--rpc-url", anvil_url, "--keep", str(kept))
+    adds_up(story)
+    audit = told(
+        "audit", "--rpc-url", anvil_url, "--deployment", str(kept / "deployment.json"),
+        "--epochs", str(kept / "epochs"),
+    )  # fmt: skip
+    assert audit["ok"], audit["verdict"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("site", ["stackexchange_conlang_meta", "stackexchange_quantumcomputing"])
+def test_a_stack_exchange_dump(site: str) -> None:
+    adds_up(told("demo", "--stackexchange", str(research_data(site))))
+
+
+@pytest.mark.data
+def test_the_libuv_history_through_its_mapping() -> None:
+    data = research_data("git_libuv")
+    mapping = timebank("examples", "libuv.mapping.toml").stdout.strip()
+    story = told("demo", "--activity", str(data / "commits.csv"), "--mapping", mapping)
+    adds_up(story)
+    assert story["history"]["read"] == 5_596
+
+
+def test_a_folder_without_a_repository(tmp_path: Path) -> None:
+    done = timebank("demo", "--repo", str(tmp_path))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(tmp_path) in done.stderr
+
+
+def test_two_histories_at_once_are_refused(tmp_path: Path) -> None:
+    done = timebank("demo", "--repo", str(tmp_path), "--stackexchange", str(tmp_path))
+    assert done.returncode == 2
+    assert "name one history" in done.stderr
+
+
+def test_no_node_answers(repository: Path) -> None:
+    done = timebank("demo", "--repo", str(repository), "--rpc-url", "http://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "no node answers at http://127.0.0.1:1" in done.stderr
