@@ -96,6 +96,8 @@ def take_snapshot(feed: Path, marks: Mapping[str, FeedMark], into: Path) -> Feed
     OracleError
         If there is nothing to read, or a Parquet file is not whole.
     """
+    if marks and not feed.exists():
+        raise FeedChanged("the feed that was read before has vanished", where=str(feed), hint=_REPLACED)
     paths, ignored = list_feed(feed)
     for name in marks:
         if name not in paths:

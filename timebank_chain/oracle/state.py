@@ -70,11 +70,7 @@ def read_state(timebank: Timebank, account: ChecksumAddress) -> OracleState:
 def chain_time(connection: Connection) -> int:
     """Return the time the next block would have, Unix seconds.
 
-    A development chain mines only when something is sent: its newest block may be hours old. Nodes
-    that know no pending block are taken at their newest.
+    A development chain mines only when something is sent: its newest block may be hours old.
     """
-    latest = connection.timestamp()
-    if connection.embedded:
-        return latest
     pending = connection.w3.eth.get_block("pending")
-    return max(latest, int(pending.get("timestamp") or 0))
+    return max(connection.timestamp(), int(pending.get("timestamp") or 0))

@@ -1,0 +1,337 @@
+"""The daemon, tick by tick, against contracts on the embedded chain.
+
+one epoch
+|- nothing is proposed before the epoch and its grace have passed
+|- from feed to claimed credits: proposed, finalised, claimed, bond back, each once
+|- placeholders without a wallet are skipped, and paid once they are linked
+|- an epoch without acts is proposed too
+|- a second daemon on the same folder and chain repeats nothing
+several epochs
+|- follow each other without a gap; late rows are rejected once, with their reason
+|- after a pause, missed epochs are closed one after another
+quorum
+|- waits for the other members' signatures, then proposes
+|- files that are no valid signature are refused and named
+`- a member whose feed differs does not sign: it builds its own
+void
+|- a voided epoch is built again from the corrected feed
+`- the same header is not proposed twice
+trouble
+|- another policy than the chain's is fatal at the start
+|- a wrong folder, no first start, a paused oracle
+|- a feed that shrank ends the run; a damaged row does not
+`- stop between steps
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tests.oracle.stage import EPOCH_MS, WINDOW_SECONDS, Stage, placeholder
+from tests.world import SIGNERS
+from timebank_chain.epoch import epoch_folder, read_epoch, read_policy, verify_epoch
+from timebank_chain.errors import OracleError
+from timebank_chain.oracle.daemon import Did
+from timebank_chain.oracle.feed import FeedChanged
+from timebank_chain.oracle.sign import SIGNATURES_FOLDER, sign_header, write_signature
+from timebank_chain.units import format_time
+from timebank_chain.valuation import load_policy
+
+
+def past_end(stage: Stage, epoch: int = 1) -> None:
+    """Move the chain past the end of an epoch."""
+    end = stage.start_ms // 1_000 + epoch * EPOCH_MS // 1_000 + 1
+    stage.world.connection.advance_time(max(1, end - stage.world.connection.timestamp()))
+
+
+def rejects(stage: Stage) -> list[dict[str, str]]:
+    with stage.settings.rejects_path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_waits_for_the_end_and_for_the_grace(stage: Stage) -> None:
+    daemon = stage.daemon(grace_ms=30_000)
+    tick = daemon.tick()
+    assert (tick.did, tick.until_ms) == (Did.WAITING_FOR_END, stage.start_ms + EPOCH_MS + 30_000)
+    past_end(stage)
+    assert daemon.tick().did is Did.WAITING_FOR_END
+    assert stage.counts() == {}
+    stage.world.connection.advance_time(30)
+    assert daemon.tick().did is Did.PROPOSED
+
+
+def test_from_feed_to_claimed_credits_each_effect_once(stage: Stage) -> None:
+    for second in (5, 10, 15):
+        stage.act(f"a{second}", "member1", second)
+    stage.act("b", "member2", 20)
+    past_end(stage)
+    daemon = stage.daemon()
+    daemon.startup()
+    assert daemon.tick().did is Did.PROPOSED
+    assert daemon.tick().did is Did.WAITING_FOR_WINDOW
+    stage.world.connection.advance_time(WINDOW_SECONDS + 1)
+    assert daemon.tick().did is Did.FINALISED
+    assert daemon.tick().did is Did.CLAIMED
+    assert daemon.tick().did is Did.WAITING_FOR_END
+    assert stage.counts() == {"BondWithdrawn": 1, "Claimed": 2, "EpochFinalised": 1, "EpochProposed": 1}
+    published = read_epoch(stage.epochs, 1)
+    policy = read_policy(stage.epochs, published.header.policy_hash)
+    assert verify_epoch(published, None, policy) == []
+    assert sum(stage.claimed().values()) == published.header.total_mint > 0
+    credit = stage.world.timebank.attention_credit
+    assert credit.balance_of(SIGNERS["member1"].address) == stage.claimed()[SIGNERS["member1"].address]
+
+
+def test_placeholders_wait_for_their_wallet(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    stage.act("b", "somebody without a wallet", 6)
+    past_end(stage)
+    daemon = stage.daemon()
+    stage.run_until(daemon, 1)
+    assert set(stage.claimed()) == {SIGNERS["member1"].address}
+    registry = stage.world.timebank.member_registry
+    address = "0x" + placeholder("somebody without a wallet").hex()
+    stage.world.send("registrar", registry.request_link(address, SIGNERS["member4"].address))
+    stage.world.connection.advance_time(2)
+    stage.world.send("stranger", registry.confirm_link(address))
+    past_end(stage, 2)
+    stage.run_until(daemon, 2)
+    paid = stage.world.timebank.attention_credit.balance_of(SIGNERS["member4"].address)
+    accounts = read_epoch(stage.epochs, 2).accounts
+    assert paid == accounts.cumulative_mint[accounts.find(placeholder("somebody without a wallet"))] > 0
+
+
+def test_an_epoch_without_acts_is_proposed_too(stage: Stage) -> None:
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    assert stage.counts() == {"BondWithdrawn": 1, "EpochFinalised": 1, "EpochProposed": 1}
+    assert read_epoch(stage.epochs, 1).header.activity_count == 0
+
+
+def test_a_fresh_journal_repeats_nothing(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    before = stage.counts()
+    stage.settings.journal_path.unlink()
+    stage.run_until(stage.daemon(), 1)
+    assert stage.counts() == before
+
+
+def test_epochs_follow_each_other_and_late_rows_are_rejected_once(stage: Stage) -> None:
+    daemon = stage.daemon()
+    for epoch in (1, 2, 3):
+        stage.act(f"in {epoch}", "member1", epoch * 60 - 30)
+        if epoch > 1:
+            stage.act(f"late {epoch}", "member2", epoch * 60 - 70)
+        past_end(stage, epoch)
+        stage.run_until(daemon, epoch)
+    assert stage.counts()["EpochProposed"] == 3
+    headers = [read_epoch(stage.epochs, number).header for number in (1, 2, 3)]
+    assert [header.activity_count for header in headers] == [1, 1, 1]
+    assert headers[2].previous_header_hash == headers[1].hash()
+    late = [row for row in rejects(stage) if row["reason"].startswith("late: ")]
+    assert [row["id"] for row in late] == ["late 2", "late 3"]
+    assert late[0]["source"] == "feed.csv"
+    assert late[0]["line"] == "4"
+    assert format_time(stage.start_ms + 50_000) in late[0]["reason"]
+
+
+def test_missed_epochs_are_closed_one_after_another(stage: Stage) -> None:
+    stage.act("first", "member1", 30)
+    stage.act("third", "member1", 150)
+    past_end(stage, 3)
+    stage.run_until(stage.daemon(), 3)
+    assert [read_epoch(stage.epochs, n).header.activity_count for n in (1, 2, 3)] == [1, 0, 1]
+    assert stage.counts()["EpochProposed"] == 3
+
+
+def test_waits_for_the_other_members_signatures(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    daemon = stage.daemon("signer1")
+    assert daemon.tick().did is Did.WAITING_FOR_SIGNATURES
+    published = read_epoch(stage.epochs, 1)
+    timebank = stage.world.timebank
+    oracle = bytes.fromhex(timebank.rate_oracle.address[2:])
+    chain_id = timebank.connection.chain_id
+
+    foreign = sign_header(published.header, SIGNERS["stranger"], chain_id, oracle)
+    write_signature(published.folder, foreign)
+    other_chain = sign_header(published.header, SIGNERS["signer2"], chain_id + 1, oracle)
+    path = write_signature(published.folder, other_chain)
+    (published.folder / SIGNATURES_FOLDER / "junk.json").write_text("{")
+    assert daemon.tick().did is Did.WAITING_FOR_SIGNATURES
+    refused = dict(daemon.closer.collect(published, _state(stage)).refused)
+    assert "no member of the quorum" in refused[f"{SIGNERS['stranger'].address}.json"]
+    assert "was not made by" in refused[path.name]
+    assert "not a readable JSON file" in refused["junk.json"]
+
+    write_signature(published.folder, sign_header(published.header, SIGNERS["signer2"], chain_id, oracle))
+    assert daemon.tick().did is Did.PROPOSED
+
+
+def test_a_member_whose_feed_differs_builds_its_own(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    stage.daemon("signer1").tick()
+    theirs = read_epoch(stage.epochs, 1).header
+    other_feed = stage.folder / "other.csv"
+    other_feed.write_text(stage.feed.read_text().replace(",4,3,5", ",4,3,4"))
+    other = stage.daemon(
+        "signer2", feed=other_feed, state=stage.folder / "other-state", journal=_other(stage)
+    )
+    assert other.tick().did is Did.WAITING_FOR_SIGNATURES
+    ours = read_epoch(stage.epochs, 1)
+    assert ours.header.hash() != theirs.hash()
+    assert [path.stem for path in (ours.folder / SIGNATURES_FOLDER).iterdir()] == [SIGNERS["signer2"].address]
+
+
+def test_a_member_with_the_same_feed_adds_its_signature(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    stage.daemon("signer1").tick()
+    other = stage.daemon("signer2", state=stage.folder / "other-state", journal=_other(stage))
+    assert other.tick().did is Did.PROPOSED
+
+
+def test_a_voided_epoch_is_built_again_from_the_corrected_feed(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    daemon = stage.daemon()
+    assert daemon.tick().did is Did.PROPOSED
+    _void(stage, "member1 did not do that")
+    with pytest.raises(OracleError, match="comes out again exactly as governance voided it"):
+        daemon.tick()
+    stage.act("forgotten", "member2", 6)
+    assert daemon.tick().did is Did.PROPOSED
+    assert read_epoch(stage.epochs, 1).header.activity_count == 2
+    assert stage.counts()["EpochProposed"] == 2
+
+
+def test_another_policy_is_fatal_at_the_start(stage: Stage) -> None:
+    with pytest.raises(OracleError, match="the chain asks for 0x"):
+        stage.daemon(policy=load_policy("identity")).startup()
+
+
+def test_the_first_epoch_needs_a_start(stage: Stage) -> None:
+    with pytest.raises(OracleError, match="nothing says where the first one starts") as caught:
+        stage.daemon(first_epoch_start_ms=None).startup()
+    assert "--first-epoch-start" in (caught.value.hint or "")
+
+
+def test_a_folder_of_another_history_stops(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    header = epoch_folder(stage.epochs, 1) / "header.json"
+    document = json.loads(header.read_text())
+    document["dataURI"] = "https://elsewhere.example"
+    document.pop("headerHash")
+    from timebank_chain.epoch import EpochHeader
+
+    forged = read_epoch(stage.epochs, 1).header
+    changed = EpochHeader(
+        **{name: getattr(forged, name) for name in forged.__slots__ if name != "data_uri"},
+        data_uri="elsewhere",
+    )
+    header.write_text(json.dumps(changed.to_json()))
+    with pytest.raises(OracleError, match="the chain finalised 0x"):
+        stage.daemon().startup()
+
+
+def test_waits_while_proposals_are_paused(stage: Stage) -> None:
+    past_end(stage)
+    oracle = stage.world.timebank.rate_oracle
+    stage.world.send("guardian", oracle.set_proposals_paused(True))
+    daemon = stage.daemon()
+    assert daemon.tick().did is Did.PAUSED
+    stage.world.send("guardian", oracle.set_proposals_paused(False))
+    assert daemon.tick().did is Did.PROPOSED
+
+
+def test_a_feed_that_shrank_ends_the_run(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    daemon = stage.daemon()
+    stage.run_until(daemon, 1)
+    stage.feed.write_text("id\n")
+    past_end(stage, 2)
+    with pytest.raises(FeedChanged, match="shrank"):
+        daemon.run(poll_seconds=1)
+    stage.feed.unlink()
+    with pytest.raises(FeedChanged, match="vanished"):
+        daemon.run(poll_seconds=1)
+    assert stage.counts()["EpochProposed"] == 1
+
+
+def test_malformed_rows_are_rejected_and_the_rest_is_valued(stage: Stage) -> None:
+    stage.act("good", "member1", 5)
+    stage.act("negative", "member1", 6, ("-4", "3", "5"))
+    stage.act("words", "member1", 7, ("four", "3", "5"))
+    with stage.feed.open("a") as file:
+        file.write("short,row\n")
+        file.write(f"x,member1,no such domain,{stage.start_ms + 1},1,1,1\n")
+        file.write("partial,member1")
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    assert read_epoch(stage.epochs, 1).header.activity_count == 1
+    found = {row["id"]: row for row in rejects(stage)}
+    assert found["negative"]["field"] == "interaction"
+    assert found["negative"]["reason"].startswith("negative number")
+    assert found["words"]["reason"].startswith("not a number")
+    assert found["x"]["reason"].startswith("unknown domain")
+    assert any(row["reason"].startswith("wrong number of cells: 2") for row in rejects(stage))
+    assert "partial" not in found
+
+
+def test_a_damaged_publication_is_built_again(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    daemon = stage.daemon("signer1")
+    daemon.tick()
+    rows = epoch_folder(stage.epochs, 1) / "activities.parquet"
+    content = bytearray(rows.read_bytes())
+    content[len(content) // 2] ^= 1
+    rows.write_bytes(content)
+    daemon.tick()
+    assert verify_epoch(read_epoch(stage.epochs, 1), None, stage.policy) == []
+
+
+def test_a_stop_is_taken_between_steps_and_the_next_run_goes_on(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    daemon = stage.daemon()
+    daemon.checkpoint = lambda step: None
+    daemon.closer.checkpoint = lambda step: daemon.stop.set() if step == "signed" else None
+    daemon.run(poll_seconds=1)
+    assert stage.counts() == {}
+    stage.run_until(stage.daemon(), 1)
+    assert stage.counts()["EpochProposed"] == 1
+
+
+def _state(stage: Stage) -> object:
+    from timebank_chain.oracle.state import read_state
+
+    return read_state(stage.world.timebank, SIGNERS["signer1"].address)
+
+
+def _other(stage: Stage) -> object:
+    from timebank_chain.oracle.journal import Journal
+
+    (stage.folder / "other-state").mkdir()
+    return Journal(stage.folder / "other-state" / "journal.sqlite", {"chain": "test"})
+
+
+def _void(stage: Stage, reason: str) -> None:
+    timebank = stage.world.timebank
+    call = timebank.rate_oracle.void_epoch(1, SIGNERS["stranger"].address, reason)
+    for _ in range(3):
+        step = timebank.govern(SIGNERS["governor"], call)
+        if step.state == "done":
+            return
+        stage.world.connection.advance_time(5)
+    raise AssertionError("not voided")
