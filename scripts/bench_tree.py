@@ -135,9 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         body = {**vars(figures), "ratio": figures.ratio, "aim": AIM, "keccak": way}
         print(json.dumps({"schema": "timebank.bench.tree/1", **body}))
         return 0
-    table = Table(
-        title=f"Merkle tree, {figures.leaves:,} leaves: pack, hash, link, root, one proof", box=None
-    )
+    table = Table(title=f"Tree over {figures.leaves:,} leaves, rows to root and proof", box=None)
     table.add_column("what")
     table.add_column("seconds", justify="right")
     table.add_column("ratio", justify="right")

@@ -6,9 +6,11 @@
    |- any row, any count: both ways agree
    |- rows above 135 bytes, or not bytes, are refused
    |- non-contiguous rows hash like contiguous ones
-   `- two threads at once get the right hashes
+   |- two threads at once get the right hashes
+   `- the kernel is chosen for many rows; where numba cannot be loaded the portable way takes over
 """
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -89,3 +91,23 @@ def test_two_threads_at_once_and_many_tasks() -> None:
         results = list(pool.map(keccak_many_compiled, rows))
     for part, hashes in zip(rows, results, strict=True):
         assert np.array_equal(hashes, keccak_many_portable(part))
+
+
+def test_the_kernel_is_chosen_where_it_pays_and_done_without_where_it_cannot_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = rows_of(600, 64)
+    expected = keccak_many_portable(rows)
+    monkeypatch.setattr(module, "_KERNEL_LOAD_ROWS", 1)
+    if module.kernel_available():
+        assert np.array_equal(keccak_many(rows), expected)
+        assert module.kernel_loaded()
+    module._load_kernel.cache_clear()
+    monkeypatch.setitem(sys.modules, "timebank_chain.epoch.keccak_kernel", None)
+    try:
+        assert np.array_equal(keccak_many(rows), expected)
+        assert not module.kernel_loaded()
+        with pytest.raises(RuntimeError, match="needs the extra 'fast'"):
+            keccak_many_compiled(rows)
+    finally:
+        module._load_kernel.cache_clear()

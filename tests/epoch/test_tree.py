@@ -7,18 +7,27 @@
 |  |- another index, leaf, root, or any flipped bit of any node fails
 |  |- a proof that is shorter or longer fails
 |  `- an index outside the tree is refused
+|- the plain specification (spec.epoch_tree) says the same of any proof, right or wrong
+|- both ways of hashing give the same tree
 `- range proofs
    |- every (first, n) of every count up to 20, and of 64 and 70, verifies
    |- a range of one is the ordinary proof
    `- a wrong start, a swapped leaf, a flipped bit, a spare or missing node fails
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 from eth_utils import keccak as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from timebank_chain.epoch import tree as module
+from timebank_chain.epoch.keccak import keccak_many_compiled, keccak_many_portable, kernel_available
 from timebank_chain.epoch.tree import MerkleTree, tree_depth, verify_leaf, verify_range
 from timebank_chain.errors import EpochError
+from timebank_chain.spec import epoch_tree as spec
 
 
 def leaves_of(count: int) -> np.ndarray:
@@ -98,6 +107,39 @@ def test_a_proof_of_another_length_fails() -> None:
 def test_an_index_outside_the_tree_is_refused(index: int) -> None:
     with pytest.raises(EpochError, match=f"the tree has 5 leaves, not leaf {index}"):
         MerkleTree(leaves_of(5)).proof(index)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_the_specification_says_the_same(data: Any) -> None:
+    count = data.draw(st.integers(1, 40))
+    tree = MerkleTree(leaves_of(count))
+    index = data.draw(st.integers(0, count - 1))
+    claimed = data.draw(st.one_of(st.just(index), st.integers(0, 64)))
+    leaf = tree.leaf_hash(index)
+    proof = tree.proof(index)
+    if proof and data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(proof) - 1))
+        proof[at] = flip(proof[at], data.draw(st.integers(0, 255)))
+    assert verify_leaf(leaf, claimed, proof, tree.root) == spec.verify(leaf, claimed, proof, tree.root)
+    size = data.draw(st.integers(0, count - index))
+    hashes = [tree.leaf_hash(index + at) for at in range(size)]
+    siblings = tree.range_proof(index, size) if size else []
+    if siblings and data.draw(st.booleans()):
+        siblings = siblings[: data.draw(st.integers(0, len(siblings)))]
+    depth = data.draw(st.sampled_from([tree.depth, tree.depth + 1]))
+    expected = spec.verify_range(hashes, claimed, siblings, depth, tree.root)
+    assert verify_range(hashes, claimed, siblings, depth, tree.root) == expected
+
+
+@pytest.mark.skipif(not kernel_available(), reason="the extra 'fast' is not installed")
+def test_both_ways_of_hashing_give_the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = []
+    for way in (keccak_many_compiled, keccak_many_portable):
+        monkeypatch.setattr(module, "keccak_many", way)
+        trees.append(MerkleTree(leaves_of(1_500)))
+    assert trees[0].root == trees[1].root
+    assert trees[0].proof(1_234) == trees[1].proof(1_234)
 
 
 @pytest.mark.parametrize("count", [*range(1, 21), 64, 70])

@@ -50,7 +50,7 @@ def keccak_many(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if rows.shape[1] > MAX_ROW_BYTES:
         raise ValueError(f"rows of {rows.shape[1]} bytes do not fit one Keccak block ({MAX_ROW_BYTES} bytes)")
     enough = _KERNEL_MIN_ROWS if kernel_loaded() else _KERNEL_LOAD_ROWS
-    if len(rows) >= enough and kernel_available():
+    if len(rows) >= enough and kernel_available() and _load_kernel() is not None:
         return keccak_many_compiled(rows)
     return keccak_many_portable(rows)
 
@@ -72,9 +72,11 @@ def keccak_many_compiled(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Threads of our own over a kernel without the GIL, not numba's thread layers: those forbid calls
     from two threads at once and a later ``fork``, and a daemon does both.
     """
+    hash_words = _load_kernel()
+    if hash_words is None:
+        raise RuntimeError("the Keccak kernel needs the extra 'fast' (numba)")
     count, length = rows.shape
     hashes = np.empty((count, 4), dtype="<u8")
-    hash_words = _load_kernel()
 
     def work(first: int) -> None:
         part = rows[first : first + _ROWS_PER_TASK]
@@ -99,13 +101,16 @@ def kernel_available() -> bool:
 
 def kernel_loaded() -> bool:
     """Tell whether this process has loaded the kernel already."""
-    return _load_kernel.cache_info().currsize > 0
+    return _load_kernel.cache_info().currsize > 0 and _load_kernel() is not None
 
 
 @functools.cache
-def _load_kernel() -> HashWords:
-    from timebank_chain.epoch.keccak_kernel import hash_words
-
+def _load_kernel() -> HashWords | None:
+    """Return the kernel, or ``None`` where numba is missing or does not fit this Python or numpy."""
+    try:
+        from timebank_chain.epoch.keccak_kernel import hash_words
+    except ImportError:
+        return None
     # Compile (or read from the cache) here, in one thread.
     hash_words(np.zeros((1, 1), dtype="<u8"), False, np.empty((1, 4), dtype="<u8"))
     kernel: HashWords = hash_words

@@ -63,8 +63,8 @@ def verify_epoch(published: PublishedEpoch, previous: PublishedEpoch | None, pol
     Returns
     -------
     list of Finding
-        Empty when all is right; otherwise the first fault of each part, worst first. Later parts are left
-        out when an earlier one leaves nothing to recompute them from.
+        Empty when all is right; otherwise the first fault of each part. Rows that cannot be valued at all
+        (out of order, of another epoch) end the comparison: nothing can be recomputed from them.
     """
     header = published.header
     findings = _check_chain(published, previous, policy)
