@@ -57,11 +57,19 @@ def leaf_order(
     ends = np.cumsum(counts, dtype=np.int64)
     if not n:
         return np.zeros(0, dtype=np.int64), names, ends
-    account_bits = max(1, (len(names) - 1).bit_length())
-    key = number.astype(np.uint64) << np.uint64(64 - account_bits)
-    key |= _prefix(record_id) >> np.uint64(account_bits)
-    order = np.argsort(key).astype(np.int64, copy=False)
-    _settle_ties(order, key[order], record_id)
+    # One number a row: account, first bits of the record id, row. Sorting plain numbers is several times
+    # faster than sorting positions by numbers; the row comes along in the lowest bits.
+    row_bits = (n - 1).bit_length()
+    account_bits = (len(names) - 1).bit_length()
+    key = _prefix(record_id)
+    key >>= np.uint64(row_bits + account_bits)
+    key <<= np.uint64(row_bits)
+    key |= number.astype(np.uint64) << np.uint64(64 - account_bits) if account_bits else np.uint64(0)
+    key |= np.arange(n, dtype=np.uint64)
+    key.sort()
+    order = (key & np.uint64((1 << row_bits) - 1)).astype(np.int64)
+    key >>= np.uint64(row_bits)
+    _settle_ties(order, key, record_id)
     return order, names, ends
 
 
@@ -94,16 +102,33 @@ def _distinct_accounts(account: NDArray[np.uint8]) -> tuple[NDArray[np.bytes_], 
     if not len(keys):
         return keys, np.zeros(0, dtype=np.int64)
     mixed = _mix(account)
-    _, first, number = np.unique(mixed, return_index=True, return_inverse=True)
-    found = keys[first]
+    in_order = np.sort(mixed)
+    distinct = in_order[np.concatenate(([True], in_order[1:] != in_order[:-1]))]
+    place = _places(mixed, distinct)
+    found = np.empty(len(distinct), dtype=keys.dtype)
+    found[place] = keys
     # The mix only saves time; should two accounts share one, compare them in full.
-    if not bool((found[number] == keys).all()):
+    if not bool((found[place] == keys).all()):
         exact, number = np.unique(keys, return_inverse=True)
         return exact, number.astype(np.int64, copy=False)
     sorted_places = np.argsort(found)
     rank = np.empty(len(found), dtype=np.int64)
     rank[sorted_places] = np.arange(len(found))
-    return found[sorted_places], rank[number]
+    return found[sorted_places], rank[place]
+
+
+def _places(values: NDArray[np.uint64], distinct: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return where each value stands among the distinct ones (all of them, sorted)."""
+    # A table over the upper bits leads to within a step or two of the place.
+    bits = min(len(distinct).bit_length() + 2, 24)
+    shift = np.uint64(64 - bits)
+    starts = np.searchsorted(distinct, np.arange(1 << bits, dtype=np.uint64) << shift)
+    place = starts.take((values >> shift).astype(np.int64))
+    astray = np.flatnonzero(distinct.take(place) != values)
+    while len(astray):
+        place[astray] += 1
+        astray = astray[distinct.take(place[astray]) != values[astray]]
+    return place
 
 
 def _mix(account: NDArray[np.uint8]) -> NDArray[np.uint64]:
