@@ -308,6 +308,7 @@ FRESH = ["build", "--activity", "ACTIVITY", "--epochs", "FRESH", "--policy", "PO
         (["build", "--activity", "WINDOW", "--epochs", "EPOCHS"], 1, "field 'window_ms'"),
         (["inspect", "--epochs", "EPOCHS", "--epoch", "7"], 2, "there is no epoch 7"),
         (["verify", "--epochs", "FRESH"], 1, "no epoch is published here"),
+        (["verify", "--epochs", "EPOCHS", "--members", "POLICY"], 2, "and none is given"),
         (["prove", "--epochs", "EPOCHS"], 2, "say what to prove"),
         (["prove", "--epochs", "EPOCHS", "--member", "m1", "--activity", "3"], 2, "say what to prove"),
         (["prove", "--epochs", "EPOCHS", "--member", "nobody"], 1, "has no account in epoch 2"),

@@ -230,6 +230,10 @@ def verify(
     from timebank_chain.epoch import read_epoch, read_policy, verify_epoch, verify_records
 
     folder = require_epochs(epochs)
+    if members is not None and activity is None:
+        raise UsageError(
+            "--members tells who is who in an activity table, and none is given", hint="add --activity FILE"
+        )
     numbers, _ = _choose(folder, number)
     wanted = numbers if number is None else [number]
     table = None if activity is None else read_activity(activity)
