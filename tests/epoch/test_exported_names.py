@@ -2,41 +2,41 @@
 
 from timebank_chain import epoch
 
-NAMES = """
-AccountLeaf
-AccountProof
-AccountRows
-ActivityLeaf
-ActivityProof
-ActivityRows
-EpochBuild
-EpochHeader
-Finding
-LeftOut
-MerkleTree
-PublishedEpoch
-RangeProof
-Receipt
-account_proof
-activity_proof
-build_epoch
-domain_separator
-epoch_folder
-keccak_many
-policy_file
-proof_from_json
-publish
-published_numbers
-range_proof
-read_epoch
-read_policy
-receipt
-tree_depth
-verify_epoch
-verify_leaf
-verify_range
-verify_records
-""".split()
+NAMES = [
+    "AccountLeaf",
+    "AccountProof",
+    "AccountRows",
+    "ActivityLeaf",
+    "ActivityProof",
+    "ActivityRows",
+    "EpochBuild",
+    "EpochHeader",
+    "Finding",
+    "LeftOut",
+    "MerkleTree",
+    "PublishedEpoch",
+    "RangeProof",
+    "Receipt",
+    "account_proof",
+    "activity_proof",
+    "build_epoch",
+    "domain_separator",
+    "epoch_folder",
+    "keccak_many",
+    "policy_file",
+    "proof_from_json",
+    "publish",
+    "published_numbers",
+    "range_proof",
+    "read_epoch",
+    "read_policy",
+    "receipt",
+    "tree_depth",
+    "verify_epoch",
+    "verify_leaf",
+    "verify_range",
+    "verify_records",
+]
 
 
 def test_the_public_names_are_pinned_and_exist() -> None:
