@@ -178,6 +178,7 @@ class _Reading:
         self.touches: list[array[int]] = []  # per file: committed_s << 32 | person
         self.reverts: dict[str, list[int]] = {}  # reverted name, maybe abbreviated -> committed_s of reverts
         self.boundary: frozenset[str] = frozenset()
+        self.asked: tuple[str, int, set[int]] = ("", 0, set())
 
     def acts(self) -> Iterator[RawRecord]:
         self.boundary = self.history.shallow_boundary()
@@ -329,12 +330,16 @@ class _Reading:
 
     def followers(self, commit: _Commit, end_s: int) -> set[int]:
         """Return who changed one of the commit's paths after it, up to ``end_s``."""
+        # Author and reviewers of one commit ask the same, and a commit may have thousands of paths.
+        if self.asked[:2] == (commit.sha, end_s):
+            return self.asked[2]
         found: set[int] = set()
         for file in commit.paths:
             seen = self.touches[file]
             first = bisect_left(seen, (commit.committed_s + 1) << 32)
             last = bisect_right(seen, (end_s << 32) | _MAX_SECONDS)
             found.update(touch & _MAX_SECONDS for touch in seen[first:last])
+        self.asked = (commit.sha, end_s, found)
         return found
 
     def is_bot(self, contact: str) -> bool:
