@@ -24,8 +24,8 @@ from timebank_chain.chain.events import (
 from timebank_chain.chain.system import open_timebank
 from timebank_chain.oracle.daemon import OracleDaemon
 from timebank_chain.oracle.journal import Journal
-from timebank_chain.oracle.state import chain_time
 from timebank_chain.oracle.settings import OracleSettings
+from timebank_chain.oracle.state import chain_time
 from timebank_chain.oracle.submit import Checkpoint, no_checkpoint
 from timebank_chain.valuation import Policy, load_policy, policy_hash, policy_with
 
@@ -103,7 +103,7 @@ class Stage:
             file.write(f"{name},{member},{self.policy.domains[0].name},{when},{','.join(ranks)}\n")
 
     def run_until(self, daemon: OracleDaemon, epoch: int) -> None:
-        """Tick, moving the chain's clock when there is nothing to do, until ``epoch`` is final and claimed."""
+        """Tick, moving the clock when there is nothing to do, until ``epoch`` is final and claimed."""
         for _ in range(60):
             tick = daemon.tick()
             if tick.idle:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import structlog
 
-from timebank_chain.activity import load_members
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.signer import Signer
 from timebank_chain.epoch import EpochBuild, PublishedEpoch, build_epoch, epoch_folder, publish, read_epoch
@@ -142,7 +141,7 @@ class EpochCloser:
         intake, snapshot = self._intake(start, end, now_ms)
         build = build_epoch(
             intake.table,
-            load_members(self.settings.members),
+            self.settings.read_members(),
             self.settings.policy,
             start_ms=start,
             end_ms=end,
@@ -238,7 +237,7 @@ class EpochCloser:
         """Return why our own feed does not give what somebody else has published."""
         header = published.header
         intake, _ = self._intake(header.start_ms, header.end_ms, now_ms)
-        source = (intake.table, load_members(self.settings.members))
+        source = (intake.table, self.settings.read_members())
         findings = differences(published, previous, self.settings.policy, source)
         return f"our own feed differs: {findings[0]}" if findings else None
 

@@ -25,7 +25,7 @@ from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.deployment import ensure_trusted
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.system import Timebank
-from timebank_chain.epoch import EpochHeader, PublishedEpoch, epoch_folder, read_epoch
+from timebank_chain.epoch import EpochBuild, EpochHeader, PublishedEpoch, epoch_folder, read_epoch
 from timebank_chain.errors import (
     CodeMismatch,
     DeploymentError,
@@ -197,6 +197,17 @@ class OracleDaemon:
                     return
                 self.clock.sleep(poll_seconds)
         log.info("stopped")
+
+    def preview(self) -> tuple[OracleState, EpochBuild | None]:
+        """Return the state and the epoch that would be closed now, built in memory; nothing is written."""
+        state = read_state(self.timebank, self.signers[0].address)
+        previous = self.closer.previous(state)
+        _, end = self.closer.interval(previous)
+        now = min(self.clock.now_ms(), state.time_ms)
+        if state.pending is not None or now < end + self.settings.grace_ms:
+            return state, None
+        self.closer.remember_closed(state)
+        return state, self.closer.build(state, previous, now_ms=now)[0]
 
     def tick(self) -> Tick:
         """Do the next thing that is due."""

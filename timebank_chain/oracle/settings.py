@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timebank_chain.activity import PUBLIC_SALT_KEY
+from timebank_chain.activity import PUBLIC_SALT_KEY, Members, load_members
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.oracle.claims import BATCH
 from timebank_chain.valuation import Policy
@@ -25,7 +25,7 @@ class OracleSettings:
     feed, mapping
         What people did, and how its columns are read (``None``: our own names).
     members
-        The members file, read anew for every epoch.
+        The members file, read anew for every epoch; without one everybody earns under a placeholder.
     epochs
         Where epochs are published.
     state
@@ -39,7 +39,7 @@ class OracleSettings:
     """
 
     feed: Path
-    members: Path
+    members: Path | None
     policy: Policy
     epochs: Path
     mapping: ColumnMapping | None = None
@@ -70,6 +70,10 @@ class OracleSettings:
     def rejects_path(self) -> Path:
         """The rejects file."""
         return self.state_folder / REJECTS_FILE
+
+    def read_members(self) -> Members:
+        """Read the members file as it is now."""
+        return load_members(self.members) if self.members else Members()
 
     def data_uri(self, number: int) -> str:
         """Return the address an epoch's files will have, empty when none was given."""

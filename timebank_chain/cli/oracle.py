@@ -1,0 +1,678 @@
+"""``timebank oracle``: run the daemon, or do its steps one by one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timebank_chain import config
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsJson,
+    DeploymentFile,
+    DryRun,
+    EpochsFolder,
+    FromAddress,
+    Keystore,
+    PasswordFile,
+    RpcUrl,
+    Yes,
+    confirm,
+    open_signer,
+    open_system,
+    password_for,
+    require_deployment,
+    require_epochs,
+)
+from timebank_chain.cli.output import print_json, print_table, say
+from timebank_chain.errors import OracleError, UsageError
+from timebank_chain.units import format_micro, format_time, parse_duration, parse_time
+
+if TYPE_CHECKING:
+    from timebank_chain.activity import ActivityTable, Members
+    from timebank_chain.chain.signer import Signer
+    from timebank_chain.chain.system import Timebank
+    from timebank_chain.epoch import EpochHeader, PublishedEpoch
+    from timebank_chain.oracle.journal import Journal
+    from timebank_chain.oracle.settings import OracleSettings
+    from timebank_chain.oracle.state import OracleState
+    from timebank_chain.oracle.submit import Submitter
+    from timebank_chain.valuation import Policy
+
+app = typer.Typer(
+    help="Close epochs, sign them, bring them on chain.\n\n"
+    "Example: timebank oracle run --feed feed.csv --members members.csv --policy policy.json "
+    "--epochs epochs --deployment deployment.json --keystore oracle.json --password-file password",
+    no_args_is_help=True,
+)
+
+FeedPath = Annotated[
+    Path | None,
+    typer.Option("--feed", metavar="PATH", help="A growing CSV, JSONL or Parquet file, or a folder."),
+]
+MappingFile = Annotated[
+    Path | None, typer.Option("--mapping", metavar="FILE", help="Mapping of the feed's columns (TOML).")
+]
+MembersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--members", metavar="FILE", help="Members file (CSV member,address); others: placeholders."
+    ),
+]
+PolicyName = Annotated[str, typer.Option("--policy", metavar="P", help="Policy by name or file.")]
+SaltKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--salt-key",
+        envvar=config.ENV_SALT_KEY,
+        metavar="FILE",
+        help="Key that salts record ids; without it ids can be guessed by who knows the act.",
+    ),
+]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="DIR", help="Journal, lock and rejects (default: EPOCHS/.oracle)."),
+]
+
+
+@app.command("run")
+def run(
+    feed: FeedPath = None,
+    policy: PolicyName = "",
+    epochs: EpochsFolder = None,
+    deployment: DeploymentFile = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    keystore: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--keystore",
+            envvar=config.ENV_KEYSTORE,
+            metavar="FILE",
+            help="Keystore file; may be repeated. The first pays and posts the bond, quorum members sign.",
+        ),
+    ] = None,
+    password_file: PasswordFile = None,
+    mapping: MappingFile = None,
+    members: MembersFile = None,
+    salt_key: SaltKeyFile = None,
+    state: StateFolder = None,
+    first_epoch_start: Annotated[
+        str | None,
+        typer.Option("--first-epoch-start", metavar="T", help="Start of the first epoch, with its zone."),
+    ] = None,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="TIME", help="How long an ended epoch waits for stragglers.")
+    ] = "",
+    poll: Annotated[str, typer.Option("--poll", metavar="TIME", help="Pause between two looks.")] = "5s",
+    once: Annotated[bool, typer.Option("--once", help="Do what is due, then end.")] = False,
+    push_claims: Annotated[
+        bool, typer.Option("--push-claims/--no-push-claims", help="Pay for everybody's claims.")
+    ] = True,
+    data_uri_base: Annotated[
+        str, typer.Option("--data-uri-base", metavar="U", help="Public address of the folder of epochs.")
+    ] = "",
+    forget_feed: Annotated[
+        bool, typer.Option("--forget-feed", help="The feed was replaced on purpose: read it as new.")
+    ] = False,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="Log lines as JSON (standard error).")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a feed, close epochs on schedule, sign, propose, finalise, push claims.
+
+    Ends cleanly on SIGTERM or Ctrl-C and takes up where it stopped. With --json the final state is
+    printed at the end.
+
+    Example: timebank oracle run --feed feed.csv --members members.csv --policy policy.json
+    --epochs epochs --deployment deployment.json --keystore oracle.json --password-file password
+    --first-epoch-start 2026-01-01T00:00:00Z
+    """
+    if feed is None:
+        raise UsageError("no feed given", hint="add --feed PATH: a growing file, or a folder of files")
+    stop = threading.Event()
+    # Before anything slow: a stop that arrives during start-up must not be lost.
+    if not dry_run:
+        _stop_on_signals(stop)
+    _log_to_stderr(as_json=json_logs)
+    settings = _settings(
+        feed=feed,
+        mapping=mapping,
+        members=members,
+        policy=policy,
+        salt_key=salt_key,
+        epochs=require_epochs(epochs),
+        state=state,
+        first_epoch_start=first_epoch_start,
+        grace=grace,
+        push_claims=push_claims,
+        data_uri_base=data_uri_base,
+    )
+    pause = _duration(poll, "--poll") / 1_000
+    timebank = open_system(rpc_url, require_deployment(deployment))
+    signers = [_unlock(path, password_file) for path in keystore or []] or [
+        open_signer(None, None, password_file)
+    ]
+    from timebank_chain.oracle.clock import SystemClock
+    from timebank_chain.oracle.daemon import OracleDaemon
+
+    with _state(timebank, settings.state_folder, throwaway=dry_run) as journal:
+        if dry_run:
+            from dataclasses import replace
+
+            settings = replace(settings, state=journal.path.parent)
+        if forget_feed:
+            journal.forget_feed()
+        daemon = OracleDaemon(timebank, settings, signers, journal, SystemClock(stop), stop=stop)
+        daemon.startup()
+        if dry_run:
+            _preview(daemon, as_json=as_json)
+            return
+        daemon.run(poll_seconds=pause, once=once)
+        if as_json:
+            body = _status(timebank, signers[0].address, journal)
+            print_json("timebank.oracle.run/1", body)
+
+
+@app.command("sign")
+def sign(
+    target: Annotated[str, typer.Argument(metavar="EPOCHDIR|NUMBER", help="Published epoch to sign.")],
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="P", help="Your policy (default: the published one).")
+    ] = None,
+    feed: FeedPath = None,
+    mapping: MappingFile = None,
+    activity: Annotated[
+        Path | None, typer.Option("--activity", metavar="FILE", help="Your activity table instead of a feed.")
+    ] = None,
+    members: MembersFile = None,
+    salt_key: SaltKeyFile = None,
+    trust_published: Annotated[
+        bool,
+        typer.Option("--trust-published", help="Check the published rows only, without data of your own."),
+    ] = False,
+    epochs: EpochsFolder = None,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    sender: FromAddress = None,
+    password_file: PasswordFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, but do not sign.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute an epoch from your own data and, only if it is the same, sign it.
+
+    Needs no node: the signature is bound to the deployment's chain and oracle.
+
+    Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
+    --policy policy.json --deployment deployment.json --keystore me.json --password-file password
+    """
+    from timebank_chain.chain.addresses import address_bytes
+    from timebank_chain.chain.deployment import load_deployment
+    from timebank_chain.epoch import read_epoch, read_policy
+    from timebank_chain.oracle.recompute import require_signable
+    from timebank_chain.oracle.sign import sign_header, write_signature
+
+    if trust_published + (feed is not None) + (activity is not None) != 1:
+        raise UsageError(
+            "say what to recompute the epoch from",
+            hint="give one of --feed PATH, --activity FILE or --trust-published",
+        )
+    folder, number = _epoch_place(target, epochs)
+    manifest = load_deployment(require_deployment(deployment))
+    published = read_epoch(folder, number)
+    previous = read_epoch(folder, number - 1) if number > 1 else None
+    rules = _policy(policy) if policy else read_policy(folder, published.header.policy_hash)
+    source = _own_acts(published, rules, feed, mapping, activity, members, salt_key)
+    require_signable(published, previous, rules, source)
+    if trust_published:
+        say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
+    path = None
+    if not dry_run:
+        signer = open_signer(keystore, sender, password_file)
+        address = address_bytes(manifest.address("RateOracle"))
+        path = write_signature(
+            published.folder, sign_header(published.header, signer, manifest.chain_id, address)
+        )
+    header_hash = "0x" + published.header.hash().hex()
+    if as_json:
+        print_json(
+            "timebank.oracle.sign/1",
+            {
+                "epoch": number,
+                "header_hash": header_hash,
+                "trust_published": trust_published,
+                "signature_file": None if path is None else str(path),
+            },
+        )
+    else:
+        say(f"epoch {number} ({header_hash}) is right; " + (f"signed: {path}" if path else "nothing signed"))
+
+
+@app.command("propose")
+def propose(
+    number: Annotated[int, typer.Argument(metavar="N", min=1, help="Published epoch to propose.")],
+    epochs: EpochsFolder = None,
+    deployment: DeploymentFile = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    keystore: Keystore = None,
+    sender: FromAddress = None,
+    password_file: PasswordFile = None,
+    state: StateFolder = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a published, signed epoch with the bond the chain asks for.
+
+    Example: timebank oracle propose 3 --epochs epochs --deployment deployment.json --keystore me.json --yes
+    """
+    from timebank_chain.chain.addresses import address_bytes
+    from timebank_chain.epoch import read_epoch
+    from timebank_chain.oracle.propose import propose_call
+    from timebank_chain.oracle.sign import collect_signatures
+    from timebank_chain.oracle.state import read_state
+
+    folder = require_epochs(epochs)
+    published = read_epoch(folder, number)
+    header = published.header
+    timebank = open_system(rpc_url, deployment)
+    signer = open_signer(keystore, sender, password_file)
+    with _sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+        now = read_state(timebank, signer.address)
+        collected = collect_signatures(
+            published.folder,
+            header,
+            chain_id=timebank.connection.chain_id,
+            oracle_address=address_bytes(timebank.rate_oracle.address),
+            quorum=now.quorum,
+            threshold=now.threshold,
+        )
+        call = propose_call(timebank, now, header, collected.require(header))
+        _forget_voided(timebank, submitter, header)
+        question = (
+            f"propose epoch {number}, minting {format_micro(header.total_mint)}, bond {now.bond_wei} wei?"
+        )
+        _do(submitter, "propose", number, header.hash(), call, question, yes, dry_run, as_json)
+
+
+@app.command("finalise")
+def finalise(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="Pending epoch (default: the pending one).")
+    ] = None,
+    epochs: EpochsFolder = None,
+    deployment: DeploymentFile = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    keystore: Keystore = None,
+    sender: FromAddress = None,
+    password_file: PasswordFile = None,
+    state: StateFolder = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Finalise the pending epoch once its challenge window is over; anybody may.
+
+    Example: timebank oracle finalise --epochs epochs --deployment deployment.json --keystore me.json --yes
+    """
+    from timebank_chain.oracle.propose import finalise_call, proposed_header
+    from timebank_chain.oracle.state import read_state
+
+    folder = require_epochs(epochs)
+    timebank = open_system(rpc_url, deployment)
+    signer = open_signer(keystore, sender, password_file)
+    with _sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+        now = read_state(timebank, signer.address)
+        if now.pending is None or (number is not None and now.pending.epoch != number):
+            what = "no epoch is" if now.pending is None else f"epoch {now.pending.epoch}, not {number}, is"
+            raise OracleError(
+                f"{what} pending; the newest finalised one is {now.latest_epoch}",
+                hint="see `timebank oracle status`",
+            )
+        header = proposed_header(timebank, now.pending.header_hash)
+        call = finalise_call(timebank, now, header)
+        question = f"finalise epoch {header.epoch}, minting {format_micro(header.total_mint)}?"
+        _do(submitter, "finalise", header.epoch, header.hash(), call, question, yes, dry_run, as_json)
+
+
+@app.command("status")
+def status(
+    epochs: EpochsFolder = None,
+    deployment: DeploymentFile = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    state: StateFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the chain says about epochs, and what the journal holds.
+
+    Example: timebank oracle status --epochs epochs --deployment deployment.json --json
+    """
+    from timebank_chain.oracle.settings import JOURNAL_FILE
+
+    timebank = open_system(rpc_url, deployment)
+    folder = state or (epochs / ".oracle" if epochs else None)
+    journal = None
+    if folder is not None and (folder / JOURNAL_FILE).exists():
+        journal = _open_journal(timebank, folder)
+    body = _status(timebank, timebank.deployment.deployer, journal)
+    if as_json:
+        print_json("timebank.oracle.status/1", body)
+        return
+    rows = [
+        (name.replace("_", " "), value) for name, value in body.items() if name not in ("intents", "pending")
+    ]
+    pending = body["pending"]
+    if pending:
+        ends = format_time(pending["challenge_ends_at"] * 1_000)
+        rows.append(("pending", f"epoch {pending['epoch']} until {ends}, {pending['header_hash']}"))
+    print_table("oracle", ("what", "value"), rows)
+    if body["intents"]:
+        columns = ("kind", "epoch", "outcome", "block", "transaction")
+        print_table("journal", columns, [tuple(intent.values()) for intent in body["intents"][-20:]])
+
+
+def _settings(
+    *,
+    feed: Path,
+    mapping: Path | None,
+    members: Path | None,
+    policy: str,
+    salt_key: Path | None,
+    epochs: Path,
+    state: Path | None,
+    first_epoch_start: str | None,
+    grace: str,
+    push_claims: bool,
+    data_uri_base: str,
+) -> OracleSettings:
+    from timebank_chain.activity import load_salt_key
+    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.oracle.feed import list_feed
+    from timebank_chain.oracle.settings import OracleSettings
+
+    settings = OracleSettings(
+        feed=feed,
+        members=members,
+        policy=_policy(policy),
+        epochs=epochs,
+        mapping=load_mapping(mapping) if mapping else None,
+        state=state,
+        first_epoch_start_ms=_time(first_epoch_start) if first_epoch_start else None,
+        grace_ms=_duration(grace, "--grace") if grace else 0,
+        push_claims=push_claims,
+        data_uri_base=data_uri_base,
+        salt_key=load_salt_key(salt_key),
+    )
+    # Said at the start rather than when the first epoch ends, days later.
+    list_feed(feed)
+    settings.read_members()
+    if salt_key is None:
+        say("no --salt-key: record ids use the public salt, fine for data that is public anyway")
+    return settings
+
+
+def _policy(name: str) -> Policy:
+    from timebank_chain.valuation import load_policy
+
+    if not name:
+        raise UsageError("no policy given", hint="add --policy P: identity, git, stackexchange or a file")
+    return load_policy(name)
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise UsageError(f"--first-epoch-start: {error}") from None
+
+
+def _duration(text: str, option: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _unlock(path: Path, password_file: Path | None) -> Signer:
+    from timebank_chain.chain.keystore import unlock
+
+    if not path.is_file():
+        raise UsageError(f"no such keystore file: {path}", hint="see `timebank wallet list`")
+    return unlock(path, password_for(path, password_file))
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def ask(_number: int, _frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+
+
+def _log_to_stderr(*, as_json: bool) -> None:
+    import structlog
+
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@contextmanager
+def _state(timebank: Timebank, folder: Path, *, throwaway: bool) -> Iterator[Journal]:
+    """Open the state folder alone, or, to look only, an empty one that is gone afterwards."""
+    from timebank_chain.oracle.lock import InstanceLock
+    from timebank_chain.oracle.settings import LOCK_FILE
+
+    if throwaway:
+        with tempfile.TemporaryDirectory(prefix="timebank-oracle-") as temporary:
+            journal = _open_journal(timebank, Path(temporary))
+            yield journal
+            journal.close()
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OracleError(
+            f"the state folder cannot be made: {error.strerror}",
+            where=str(folder),
+            hint="give another --state",
+        ) from error
+    with InstanceLock(folder / LOCK_FILE):
+        journal = _open_journal(timebank, folder)
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+
+def _open_journal(timebank: Timebank, folder: Path) -> Journal:
+    from timebank_chain.oracle.journal import Journal
+    from timebank_chain.oracle.settings import JOURNAL_FILE
+
+    identity = {"chain": str(timebank.connection.chain_id), "oracle": timebank.rate_oracle.address}
+    return Journal(folder / JOURNAL_FILE, identity)
+
+
+@contextmanager
+def _sending(timebank: Timebank, signer: Signer, folder: Path, *, dry_run: bool) -> Iterator[Submitter]:
+    from timebank_chain.chain.deployment import ensure_trusted
+    from timebank_chain.oracle.clock import SystemClock
+    from timebank_chain.oracle.submit import Submitter
+
+    _log_to_stderr(as_json=False)
+    with _state(timebank, folder, throwaway=dry_run) as journal:
+        submitter = Submitter(
+            timebank.connection,
+            signer,
+            journal,
+            SystemClock(),
+            trust=lambda target: ensure_trusted(timebank.connection, timebank.deployment, target),
+        )
+        submitter.recover()
+        yield submitter
+
+
+def _do(
+    submitter: Submitter,
+    kind: Any,
+    epoch: int,
+    header_hash: bytes,
+    call: Any,
+    question: str,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from timebank_chain.chain.transactions import prepare
+
+    key = "0x" + header_hash.hex()
+    body: dict[str, Any] = {"epoch": epoch, "header_hash": key, "value_wei": call.value}
+    if dry_run:
+        submitter.trust(call.target)
+        prepared = prepare(submitter.connection, submitter.signer.address, call)
+        body |= {"sent": False, "transaction": None, "block": None, "max_cost_wei": prepared.max_cost_wei}
+    else:
+        confirm(question, yes=yes)
+        intent = submitter.perform(kind, epoch, key, call)
+        body |= {"sent": True, "transaction": intent.tx_hash, "block": intent.block, "max_cost_wei": None}
+    if as_json:
+        print_json(f"timebank.oracle.{kind}/1", body)
+    elif dry_run:
+        say(
+            f"{call.name} of epoch {epoch} would go through, for at most {body['max_cost_wei']} wei; not sent"
+        )
+    else:
+        say(f"{call.name} of epoch {epoch}: {body['transaction']} in block {body['block']}")
+
+
+def _forget_voided(timebank: Timebank, submitter: Submitter, header: EpochHeader) -> None:
+    """Let a header that governance voided be proposed again: whoever types the command means it."""
+    from timebank_chain.oracle.propose import voided_headers
+
+    earlier = submitter.journal.live("propose", header.epoch, "0x" + header.hash().hex())
+    if earlier is not None and header.hash() in voided_headers(timebank, header.epoch):
+        now_ms = submitter.clock.now_ms()
+        submitter.journal.settle(earlier, "voided", block=earlier.block, now_ms=now_ms)
+
+
+def _preview(daemon: Any, *, as_json: bool) -> None:
+    state, build = daemon.preview()
+    header = None if build is None else build.header.to_json()
+    if as_json:
+        print_json(
+            "timebank.oracle.run/1", {"sent": False, "latest_epoch": state.latest_epoch, "header": header}
+        )
+    elif build is None:
+        say(f"nothing to close now; the newest finalised epoch is {state.latest_epoch}")
+    else:
+        mint = format_micro(build.header.total_mint)
+        say(f"would publish, sign and propose epoch {build.header.epoch}:")
+        say(f"{build.header.activity_count} acts, {mint} credits, header 0x{build.header.hash().hex()}")
+
+
+def _status(timebank: Timebank, account: Any, journal: Journal | None) -> dict[str, Any]:
+    from timebank_chain.oracle.state import read_state
+
+    state: OracleState = read_state(timebank, account)
+    pending = state.pending
+    return {
+        "chain_id": timebank.connection.chain_id,
+        "oracle": timebank.rate_oracle.address,
+        "block": state.block,
+        "latest_epoch": state.latest_epoch,
+        "latest_end_ms": state.latest_end_ms,
+        "latest_header_hash": "0x" + state.latest_header_hash.hex(),
+        "policy_hash": "0x" + state.policy_hash.hex(),
+        "rate_q24": state.rate_q24,
+        "threshold": state.threshold,
+        "quorum": sorted("0x" + member.hex() for member in state.quorum),
+        "bond_wei": state.bond_wei,
+        "paused": state.paused,
+        "pending": None
+        if pending is None
+        else {
+            "epoch": pending.epoch,
+            "header_hash": "0x" + pending.header_hash.hex(),
+            "proposer": pending.proposer,
+            "bond_wei": pending.bond_wei,
+            "challenge_ends_at": pending.challenge_ends_at,
+        },
+        "intents": [
+            {
+                "kind": intent.kind,
+                "epoch": intent.epoch,
+                "outcome": intent.outcome or "open",
+                "block": intent.block,
+                "transaction": intent.tx_hash,
+            }
+            for intent in (journal.intents() if journal else [])
+        ],
+    }
+
+
+def _epoch_place(target: str, epochs: Path | None) -> tuple[Path, int]:
+    """Return the folder of epochs and the number, from either."""
+    if target.isascii() and target.isdigit() and epochs is not None:
+        return epochs, int(target)
+    folder = Path(target).resolve()
+    if folder.is_dir() and folder.name.isascii() and folder.name.isdigit():
+        return folder.parent, int(folder.name)
+    if target.isascii() and target.isdigit():
+        return require_epochs(epochs), int(target)
+    raise UsageError(
+        f"neither a published epoch nor a number: {target!r}", hint="give EPOCHS/000003, or 3 and --epochs"
+    )
+
+
+def _own_acts(
+    published: PublishedEpoch,
+    policy: Policy,
+    feed: Path | None,
+    mapping: Path | None,
+    activity: Path | None,
+    members: Path | None,
+    salt_key: Path | None,
+) -> tuple[ActivityTable, Members] | None:
+    """Return the signer's own acts and members, ``None`` when there is neither feed nor table."""
+    from timebank_chain.activity import Members, load_members, load_salt_key, read_activity
+    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.oracle.clock import SystemClock
+    from timebank_chain.oracle.feed import take_snapshot
+    from timebank_chain.oracle.intake import read_intake
+
+    people = load_members(members) if members else Members()
+    if activity is not None:
+        return read_activity(activity), people
+    if feed is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="timebank-feed-") as folder:
+        intake = read_intake(
+            take_snapshot(feed, {}, Path(folder)).files,
+            load_mapping(mapping) if mapping else None,
+            policy,
+            start_ms=published.header.start_ms,
+            end_ms=published.header.end_ms,
+            now_ms=SystemClock().now_ms(),
+            salt_key=load_salt_key(salt_key),
+            is_closed=lambda _record: True,
+        )
+    return intake.table, people
