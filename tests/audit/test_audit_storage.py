@@ -13,8 +13,8 @@ import pytest
 import rlp
 from trie import HexaryTrie
 
+from timebank_chain.audit.storage import LAYOUTS
 from timebank_chain.audit.storage_root import EMPTY_ROOT, keccak, mapping_slot, storage_root, string_slots
-from timebank_chain.audit.supply import CREDIT_SLOTS, DISTRIBUTOR_SLOTS
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -63,8 +63,8 @@ def layouts() -> dict[str, Any]:
     program = (
         f"import sys, json; sys.path.insert(0, {str(SCRIPTS)!r}); import build_contracts as build\n"
         "output = build.compile_sources(build.shipped_sources(), ['storageLayout'])\n"
-        "print(json.dumps({name: output[f'contracts/token/{name}.sol'][name]['storageLayout']['storage']"
-        " for name in ('AttentionCredit', 'CreditDistributor')}))"
+        "print(json.dumps({name: output[source][name]['storageLayout']['storage']"
+        " for name, source in build.SHIPPED.items()}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     storage = json.loads(done.stdout.splitlines()[-1])
@@ -73,6 +73,10 @@ def layouts() -> dict[str, Any]:
     }
 
 
-def test_slots_are_those_of_the_compiler(layouts: dict[str, Any]) -> None:
-    assert layouts["AttentionCredit"] == CREDIT_SLOTS
-    assert layouts["CreditDistributor"] == DISTRIBUTOR_SLOTS
+@pytest.mark.parametrize("contract", LAYOUTS)
+def test_slots_are_those_of_the_compiler(layouts: dict[str, Any], contract: str) -> None:
+    assert layouts[contract] == LAYOUTS[contract]
+
+
+def test_only_the_access_manager_is_left_out(layouts: dict[str, Any]) -> None:
+    assert set(layouts) - set(LAYOUTS) == {"AccessManager"}

@@ -87,6 +87,9 @@ class AuditCase:
         Where the compiled contracts are.
     activity_file
         Raw activity table, when one was handed in.
+    storage_is_whole
+        Whether A9 showed that nothing is stored but what events explain: then nobody needs to be
+        asked whom no event names.
     """
 
     evidence: Evidence
@@ -97,6 +100,7 @@ class AuditCase:
     artifacts_folder: Path
     activity_file: Path | None = None
     progress: Callable[[str], None] = lambda _text: None
+    storage_is_whole: bool = False
     _epochs: list[EpochCase] | None = field(default=None, repr=False)
 
     @staticmethod

@@ -9,8 +9,8 @@ from timebank_chain.audit.case import AuditCase, header_of
 from timebank_chain.audit.files import policy_path
 from timebank_chain.audit.replay import Proposal
 from timebank_chain.audit.report import Check, Tally
+from timebank_chain.audit.storage import LAYOUTS, latest_slot
 from timebank_chain.audit.storage_root import keccak
-from timebank_chain.audit.supply import DISTRIBUTOR_SLOTS, latest_slot
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.units import format_micro, format_time
 from timebank_chain.valuation import policy_hash
@@ -336,7 +336,7 @@ def check_latest(case: AuditCase) -> Check:
     root = header.account_root if header else bytes(32)
     tally.equal("CreditDistributor.accountRoot", root, call("CreditDistributor", "accountRoot"), meaning)
     # No view shows the slot that single claims are checked against.
-    slot = case.evidence.storage_at("CreditDistributor", DISTRIBUTOR_SLOTS["_latest"])
+    slot = case.evidence.storage_at("CreditDistributor", LAYOUTS["CreditDistributor"]["_latest"])
     if slot is not None:
         tally.equal(
             "CreditDistributor, slot of the latest epoch and the head of its root",
