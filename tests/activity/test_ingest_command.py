@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from tests.activity.builders import Repository, write_dump
 from timebank_chain.activity import read_activity
 from timebank_chain.cli.ingest import app
+from timebank_chain.config import ENV_SALT_KEY
 from timebank_chain.errors import ActivityError, TimebankError, UsageError
 from timebank_chain.examples import example_path
 
@@ -21,7 +22,8 @@ GOOD = "a:1,ada,code,2023-11-14T22:13:20Z,1,2.5,3\n"
 
 
 def run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    # A salt key of whoever runs the tests must not decide how they end.
+    return CliRunner(env={ENV_SALT_KEY: None}).invoke(app, [str(argument) for argument in arguments])
 
 
 def failure(*arguments: object) -> TimebankError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -19,6 +20,7 @@ NOW_MS = int(parse_time("2026-11-01T00:00:00Z"))
 WINDOWS = dict.fromkeys(("question", "answer", "comment"), 7 * DAY_MS)
 
 
+@cache
 def dump(folder: str, *, until_ms: int | None = None) -> CleanResult:
     acts = stackexchange_acts(research_data(folder), windows=WINDOWS, now_ms=NOW_MS, until_ms=until_ms)
     return clean(acts, now_ms=NOW_MS, salt_key=KEY)
