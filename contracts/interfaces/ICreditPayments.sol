@@ -15,9 +15,7 @@ interface ICreditPayments {
     /// @param memoHash Hash of what the payment was for; zero for none.
     /// @param amount Micro-credits the payer spent, fee included.
     /// @param fee Micro-credits that went to the fee pool.
-    event Paid(
-        address indexed payer, address indexed payee, bytes32 indexed memoHash, uint256 amount, uint256 fee
-    );
+    event Paid(address indexed payer, address indexed payee, bytes32 indexed memoHash, uint256 amount, uint256 fee);
 
     /// @notice The fee changed, in hundredths of a percent.
     event FeeSet(uint256 previousBps, uint256 feeBps);

@@ -40,6 +40,7 @@ library Decay {
     function _productDown(bytes memory factors, uint256 bits) private pure returns (uint256 product) {
         product = ONE_Q31;
         for (uint256 i; i < 12; ++i) {
+            // forge-lint: disable-next-line(incorrect-shift)
             if (bits & (2048 >> i) != 0) product = (product * _factor(factors, i)) >> 31;
         }
     }

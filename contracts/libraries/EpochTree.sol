@@ -88,10 +88,11 @@ library EpochTree {
     function hashAccount(AccountLeaf calldata leaf) internal pure returns (bytes32) {
         uint256 who = uint256(ACCOUNT_TAG) << 224 | uint256(leaf.index) << 192 | uint256(uint160(leaf.account)) << 32
             | leaf.activityEnd;
-        uint256 value = uint256(leaf.earned) << 160 | uint256(leaf.runningEarned) << 96
-            | uint256(leaf.runningActive) << 64 | leaf.standing;
+        uint256 value = uint256(leaf.earned) << 160 | uint256(leaf.runningEarned) << 96 | uint256(leaf.runningActive)
+            << 64 | leaf.standing;
         uint256 credits = uint256(leaf.mint) << 128 | uint256(leaf.runningMint) << 64 | leaf.cumulativeMint;
         // Safe unchecked casts because the fields above are 232, 224 and 192 bits wide.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return keccak256(abi.encodePacked(uint232(who), uint224(value), uint192(credits)));
     }
 
@@ -115,6 +116,8 @@ library EpochTree {
         returns (bool)
     {
         (bytes32 node, uint256 rest) = _climb(leafHash, index, proof);
+        // Dropping the last four bytes is the meaning.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return rest == 0 && bytes28(node) == rootHead;
     }
 

@@ -42,8 +42,12 @@ library Quality {
         pure
         returns (int256)
     {
+        // Safe casts because a quality and its factors are far below 2^255.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (high > 0 && quality >= high) return int256(quality * bonusMilli / 1000);
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (quality < low) return -int256((low - quality) * penaltyMilli / 1000);
+        // forge-lint: disable-next-line(unsafe-typecast)
         return int256(quality);
     }
 
@@ -52,7 +56,8 @@ library Quality {
     /// @param weightQ31 Decay weight, 2^31 = 1.0.
     /// @return Micro-value.
     function valueDown(int256 effectiveQuality, uint256 weightQ31) internal pure returns (int256) {
-        // The right shift of a signed integer is arithmetic: it rounds toward minus infinity.
+        // The right shift of a signed integer is arithmetic: it rounds toward minus infinity. A weight is at most 2^31.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return (effectiveQuality * int256(weightQ31)) >> 31;
     }
 

@@ -363,9 +363,7 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         require(
             newSigners.length != 0 && newSigners.length <= MAX_SIGNERS, BadSignerCount(newSigners.length, MAX_SIGNERS)
         );
-        require(
-            newThreshold != 0 && newThreshold <= newSigners.length, BadThreshold(newThreshold, newSigners.length)
-        );
+        require(newThreshold != 0 && newThreshold <= newSigners.length, BadThreshold(newThreshold, newSigners.length));
 
         for (uint256 i; i < _signers.length; ++i) {
             isSigner[_signers[i]] = false;

@@ -58,6 +58,7 @@ contract ParityHarness {
         for (uint256 i; i < agesMs.length; ++i) {
             uint256 weight = Decay.weightDown(agesMs[i], decayKs[i]);
             assert(weight <= type(uint32).max);
+            // forge-lint: disable-next-line(unsafe-typecast)
             out[i] = uint32(weight);
         }
     }
@@ -72,9 +73,8 @@ contract ParityHarness {
                 worth.ranks[d] = Quality.rankDown(held.knots[d], acts[i].rawMilli[d]);
             }
             worth.quality = Quality.qualityDown(worth.ranks[0], worth.ranks[1], worth.ranks[2]);
-            worth.effective = Quality.incentiveTowardZero(
-                worth.quality, held.low, held.high, held.bonusMilli, held.penaltyMilli
-            );
+            worth.effective =
+                Quality.incentiveTowardZero(worth.quality, held.low, held.high, held.bonusMilli, held.penaltyMilli);
             worth.weight = Decay.weightDown(acts[i].ageMs, held.decayK);
             worth.value = Quality.valueDown(worth.effective, worth.weight);
         }

@@ -99,6 +99,8 @@ contract CreditDistributor is ICreditDistributor {
     function acceptRoot(uint32 newEpoch, bytes32 newRoot, uint256 totalMint, uint256 pot) external {
         require(msg.sender == oracle, NotOracle(msg.sender, oracle));
 
+        // Dropping the last four bytes is the meaning.
+        // forge-lint: disable-next-line(unsafe-typecast)
         _latest = Latest(newEpoch, bytes28(newRoot));
         accountRoot = newRoot;
         emit RootAccepted(newEpoch, newRoot, totalMint, pot);

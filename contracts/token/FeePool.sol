@@ -96,6 +96,7 @@ contract FeePool is IFeePool, AccessManaged {
     function split() external view returns (FeeSplit memory) {
         Books memory books = _books;
         // Safe unchecked cast because the three shares are 10 000 together.
+        // forge-lint: disable-next-line(unsafe-typecast)
         uint16 reserveBps = uint16(ONE_BPS - books.depositorsBps - books.bonusBps);
         return FeeSplit(books.depositorsBps, books.bonusBps, reserveBps);
     }

@@ -59,9 +59,7 @@ contract MemberRegistry is IMemberRegistry, AccessManaged {
     function confirmLink(address placeholder) external {
         Request memory request = _requests[placeholder];
         require(request.wallet != address(0), NotRequested(placeholder));
-        require(
-            block.timestamp >= request.effectiveAt, TooEarly(placeholder, request.effectiveAt, block.timestamp)
-        );
+        require(block.timestamp >= request.effectiveAt, TooEarly(placeholder, request.effectiveAt, block.timestamp));
 
         delete _requests[placeholder];
         walletOf[placeholder] = request.wallet;

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
+
+import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
+import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
+import {EpochHeader, IRateOracle, Proposal} from "../interfaces/IRateOracle.sol";
+import {IFeePool} from "../interfaces/IFeePool.sol";
+import {RateOracle} from "../oracle/RateOracle.sol";
+import {System} from "./System.sol";
+
+/// @title GreedyProposer
+/// @notice Tries to withdraw its bond again while it is being paid.
+contract GreedyProposer {
+    RateOracle private immutable _ORACLE;
+
+    constructor(RateOracle oracle) {
+        _ORACLE = oracle;
+    }
+
+    function propose(EpochHeader calldata header, bytes[] calldata signatures) external payable {
+        _ORACLE.propose{value: msg.value}(header, signatures);
+    }
+
+    function withdraw() external {
+        _ORACLE.withdrawBond(payable(address(this)));
+    }
+
+    receive() external payable {
+        _ORACLE.withdrawBond(payable(address(this)));
+    }
+}
+
+/// @title RateOracleTest: every way a proposal can be refused, and what becomes of its bond
+contract RateOracleTest is System {
+    function setUp() public {
+        deploySystem();
+    }
+
+    /* PROPOSE */
+
+    function test_AcceptedProposalIsPending() public {
+        EpochHeader memory header = _header();
+        propose(header);
+        Proposal memory pending = oracle.pending();
+        equal(pending.epoch, 1, "epoch");
+        equal(pending.headerHash, oracle.hashHeader(header), "header hash");
+        equal(pending.proposer, proposer, "proposer");
+        equal(pending.bond, BOND, "bond");
+        equal(pending.challengeEndsAt, block.timestamp + WINDOW, "challenge end");
+    }
+
+    function test_HeaderHashIsTheEip712StructHash() public view {
+        EpochHeader memory h = _header();
+        bytes memory words = bytes.concat(
+            keccak256(
+                "EpochHeader(uint32 epoch,uint48 startMs,uint48 endMs,bytes32 policyHash,bytes32 activityRoot,uint32 activityCount,bytes32 accountRoot,uint32 accountCount,uint32 activeCount,uint64 totalEarned,uint64 totalMint,uint64 rateQ24,uint64 pot,bytes32 previousHeaderHash,bytes32 dataHash,string dataURI)"
+            ),
+            abi.encode(h.epoch, h.startMs, h.endMs, h.policyHash, h.activityRoot, h.activityCount, h.accountRoot),
+            abi.encode(h.accountCount, h.activeCount, h.totalEarned, h.totalMint, h.rateQ24, h.pot),
+            abi.encode(h.previousHeaderHash, h.dataHash, keccak256(bytes(h.dataURI)))
+        );
+        equal(oracle.hashHeader(h), keccak256(words), "struct hash");
+    }
+
+    function test_RevertWhen_Paused() public {
+        EpochHeader memory header = _header();
+        vm.prank(guardian);
+        oracle.setProposalsPaused(true);
+        _refused(header, abi.encodeWithSelector(IRateOracle.ProposalsPaused.selector));
+    }
+
+    function test_RevertWhen_AnotherIsPending() public {
+        EpochHeader memory header = _header();
+        propose(header);
+        bytes32 headerHash = oracle.hashHeader(header);
+        _refused(header, abi.encodeWithSelector(IRateOracle.EpochPending.selector, 1, headerHash));
+    }
+
+    function testFuzz_RevertWhen_BondIsWrong(uint96 sent) public {
+        if (sent == BOND) ++sent;
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        vm.deal(proposer, sent);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.WrongBond.selector, sent, BOND));
+        vm.prank(proposer);
+        oracle.propose{value: sent}(header, signatures);
+    }
+
+    function testFuzz_RevertWhen_NumberIsNotNext(uint32 epoch) public {
+        if (epoch == 1) ++epoch;
+        EpochHeader memory header = _header();
+        header.epoch = epoch;
+        _refused(header, abi.encodeWithSelector(IRateOracle.UnexpectedEpoch.selector, epoch, 1));
+    }
+
+    function test_RevertWhen_StartIsNotThePreviousEnd() public {
+        proposeAndFinalise(_header());
+        EpochHeader memory header = _header();
+        uint48 previousEnd = header.startMs++;
+        _refused(header, abi.encodeWithSelector(IRateOracle.StartNotPreviousEnd.selector, header.startMs, previousEnd));
+    }
+
+    function test_RevertWhen_EndIsNotAfterStart() public {
+        EpochHeader memory header = _header();
+        header.startMs = header.endMs;
+        _refused(header, abi.encodeWithSelector(IRateOracle.EndNotAfterStart.selector, header.endMs, header.endMs));
+    }
+
+    function test_RevertWhen_EndIsInTheFuture() public {
+        EpochHeader memory header = _header();
+        ++header.endMs;
+        _refused(header, abi.encodeWithSelector(IRateOracle.EndInFuture.selector, header.endMs, block.timestamp * 1000));
+    }
+
+    function test_RevertWhen_PreviousHeaderDiffers() public {
+        proposeAndFinalise(_header());
+        EpochHeader memory header = _header();
+        bytes32 expected = header.previousHeaderHash;
+        header.previousHeaderHash = keccak256("another");
+        _refused(
+            header,
+            abi.encodeWithSelector(IRateOracle.PreviousHeaderMismatch.selector, header.previousHeaderHash, expected)
+        );
+    }
+
+    function test_RevertWhen_PolicyDiffers() public {
+        EpochHeader memory header = _header();
+        header.policyHash = keccak256("another");
+        _refused(header, abi.encodeWithSelector(IRateOracle.PolicyMismatch.selector, header.policyHash, POLICY));
+    }
+
+    function test_RevertWhen_RateDiffers() public {
+        EpochHeader memory header = _header();
+        header.rateQ24 = 1;
+        _refused(header, abi.encodeWithSelector(IRateOracle.RateMismatch.selector, 1, RATE_ONE));
+    }
+
+    function test_RevertWhen_PotExceedsTheBonus() public {
+        EpochHeader memory header = _header();
+        header.pot = 1;
+        _refused(header, abi.encodeWithSelector(IRateOracle.PotTooLarge.selector, 1, 0));
+    }
+
+    function testFuzz_RevertWhen_MintExceedsTheRate(uint64 earned, uint64 above) public {
+        earned /= 2;
+        EpochHeader memory header = _header();
+        header.totalEarned = earned;
+        header.totalMint = earned + 1 + above / 2;
+        _refused(header, abi.encodeWithSelector(IRateOracle.MintTooLarge.selector, header.totalMint, earned));
+    }
+
+    function test_RevertWhen_SignaturesAreTooFew() public {
+        EpochHeader memory header = _header();
+        _refusedWith(
+            header, signaturesOf(header, 0, 2), abi.encodeWithSelector(IRateOracle.TooFewSignatures.selector, 2, 3)
+        );
+    }
+
+    function test_RevertWhen_ASignatureIsRepeated() public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        signatures[2] = signatures[1];
+        address signer = vm.addr(signerKeys[1]);
+        _refusedWith(
+            header, signatures, abi.encodeWithSelector(IRateOracle.SignersNotAscending.selector, signer, signer)
+        );
+    }
+
+    function test_RevertWhen_SignersDescend() public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        (signatures[0], signatures[1]) = (signatures[1], signatures[0]);
+        _refusedWith(
+            header,
+            signatures,
+            abi.encodeWithSelector(
+                IRateOracle.SignersNotAscending.selector, vm.addr(signerKeys[1]), vm.addr(signerKeys[0])
+            )
+        );
+    }
+
+    function test_RevertWhen_AStrangerSigned() public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        uint256 key = 1;
+        while (vm.addr(key) > vm.addr(signerKeys[1])) ++key;
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, oracle.signingDigest(header));
+        signatures[0] = abi.encodePacked(r, s, v);
+        _refusedWith(header, signatures, abi.encodeWithSelector(IRateOracle.NotASigner.selector, vm.addr(key)));
+    }
+
+    function test_RevertWhen_ASignatureIsMalleable() public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signerKeys[0], oracle.signingDigest(header));
+        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
+        bytes32 high = bytes32(order - uint256(s));
+        signatures[0] = abi.encodePacked(r, high, v == 27 ? uint8(28) : uint8(27));
+        _refusedWith(header, signatures, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureS.selector, high));
+    }
+
+    function test_RevertWhen_ASignatureIsTooShort() public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        signatures[1] = hex"1234";
+        _refusedWith(header, signatures, abi.encodeWithSelector(ECDSA.ECDSAInvalidSignatureLength.selector, 2));
+    }
+
+    /// @dev A signature over one header serves no other, whatever differs.
+    function testFuzz_SignaturesBindTheWholeHeader(uint8 field) public {
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        if (field % 6 == 0) header.activityRoot = keccak256("another");
+        else if (field % 6 == 1) header.accountRoot = keccak256("another");
+        else if (field % 6 == 2) ++header.accountCount;
+        else if (field % 6 == 3) --header.totalMint;
+        else if (field % 6 == 4) header.dataHash = keccak256("another");
+        else header.dataURI = "elsewhere";
+        vm.prank(proposer);
+        try oracle.propose{value: BOND}(header, signatures) {
+            revert NotTrue("a changed header must be refused");
+        } catch (bytes memory reason) {
+            // The signatures recover to addresses nobody knows: in or out of order is chance.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            bytes4 selector = bytes4(reason);
+            isTrue(
+                selector == IRateOracle.NotASigner.selector || selector == IRateOracle.SignersNotAscending.selector,
+                "refused for its signatures"
+            );
+        }
+    }
+
+    /* FINALISE */
+
+    function test_FinalisedEpochStandsAndReturnsItsBond() public {
+        EpochHeader memory header = _header();
+        proposeAndFinalise(header);
+        equal(oracle.latestEpoch(), 1, "latest epoch");
+        equal(oracle.latestEndMs(), header.endMs, "latest end");
+        equal(oracle.latestHeaderHash(), oracle.hashHeader(header), "latest header");
+        equal(distributor.accountRoot(), header.accountRoot, "accepted root");
+        equal(oracle.pending().headerHash, bytes32(0), "nothing pending");
+        equal(oracle.withdrawableBond(proposer), BOND, "bond to withdraw");
+        vm.prank(proposer);
+        oracle.withdrawBond(payable(stranger));
+        equal(stranger.balance, BOND, "bond paid");
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NoBondToWithdraw.selector, proposer));
+        vm.prank(proposer);
+        oracle.withdrawBond(payable(proposer));
+    }
+
+    function test_RevertWhen_NothingIsPending() public {
+        EpochHeader memory header = _header();
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NothingPending.selector));
+        oracle.finalise(header);
+        proposeAndFinalise(header);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NothingPending.selector));
+        oracle.finalise(header);
+    }
+
+    function testFuzz_RevertWhen_TheWindowIsOpen(uint32 elapsed) public {
+        elapsed %= WINDOW;
+        EpochHeader memory header = _header();
+        propose(header);
+        uint256 endsAt = block.timestamp + WINDOW;
+        vm.warp(block.timestamp + elapsed);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.ChallengeWindowOpen.selector, endsAt, block.timestamp));
+        oracle.finalise(header);
+    }
+
+    function test_RevertWhen_AnotherHeaderIsFinalised() public {
+        EpochHeader memory header = _header();
+        propose(header);
+        bytes32 pendingHash = oracle.hashHeader(header);
+        vm.warp(block.timestamp + WINDOW);
+        header.accountRoot = keccak256("another");
+        bytes32 headerHash = oracle.hashHeader(header);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.HeaderMismatch.selector, headerHash, pendingHash));
+        oracle.finalise(header);
+    }
+
+    /* VOID */
+
+    function test_VoidedEpochRewardsTheChallengerAndBurnsTheRest() public {
+        EpochHeader memory header = _header();
+        propose(header);
+        uint256 burnedBefore = address(0).balance;
+        vm.prank(governor);
+        oracle.voidEpoch(1, stranger, "leaf 3 has another value");
+        equal(oracle.withdrawableBond(stranger), BOND / 2, "reward");
+        equal(oracle.withdrawableBond(proposer), 0, "the proposer's bond");
+        equal(address(0).balance - burnedBefore, BOND / 2, "burned");
+        equal(address(oracle).balance, BOND / 2, "held");
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NothingPending.selector));
+        oracle.finalise(header);
+        proposeAndFinalise(header);
+        equal(oracle.latestEpoch(), 1, "the number can be proposed again");
+    }
+
+    function test_VoidingForNobodyBurnsTheWholeBond() public {
+        propose(_header());
+        vm.prank(governor);
+        oracle.voidEpoch(1, address(0), "nobody found it");
+        equal(address(oracle).balance, 0, "held");
+    }
+
+    function test_RevertWhen_AnotherEpochIsVoided() public {
+        propose(_header());
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.EpochNotPending.selector, 2, 1));
+        vm.prank(governor);
+        oracle.voidEpoch(2, stranger, "wrong number");
+    }
+
+    function test_RevertWhen_ABondIsWithdrawnTwiceInOne() public {
+        GreedyProposer greedy = new GreedyProposer(oracle);
+        EpochHeader memory header = _header();
+        bytes[] memory signatures = signaturesOf(header, 0, 3);
+        greedy.propose{value: BOND}(header, signatures);
+        vm.warp(block.timestamp + WINDOW);
+        oracle.finalise(header);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NoBondToWithdraw.selector, address(greedy)));
+        greedy.withdraw();
+    }
+
+    /* SETTINGS */
+
+    function testFuzz_RevertWhen_AStrangerGoverns(uint8 which) public {
+        address[] memory signers = new address[](1);
+        signers[0] = stranger;
+        bytes memory refusal = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger);
+        vm.expectRevert(refusal);
+        vm.prank(stranger);
+        if (which % 7 == 0) oracle.setPolicy(keccak256("mine"), "");
+        else if (which % 7 == 1) oracle.setRate(1);
+        else if (which % 7 == 2) oracle.setQuorum(signers, 1);
+        else if (which % 7 == 3) oracle.setBond(0);
+        else if (which % 7 == 4) oracle.setChallengeWindow(0);
+        else if (which % 7 == 5) oracle.setProposalsPaused(true);
+        else oracle.voidEpoch(1, stranger, "");
+    }
+
+    function test_ReplacedQuorumNoLongerCounts() public {
+        EpochHeader memory header = _header();
+        address[] memory signers = new address[](1);
+        signers[0] = vm.addr(signerKeys[4]);
+        vm.prank(governor);
+        oracle.setQuorum(signers, 1);
+        _refusedWith(
+            header,
+            signaturesOf(header, 0, 1),
+            abi.encodeWithSelector(IRateOracle.NotASigner.selector, vm.addr(signerKeys[0]))
+        );
+        bytes[] memory signatures = signaturesOf(header, 4, 1);
+        vm.prank(proposer);
+        oracle.propose{value: BOND}(header, signatures);
+    }
+
+    function test_RevertWhen_TheQuorumIsBad() public {
+        address[] memory signers = new address[](2);
+        signers[0] = stranger;
+        signers[1] = stranger;
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.BadSigner.selector, stranger));
+        vm.prank(governor);
+        oracle.setQuorum(signers, 1);
+        signers[1] = address(0);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.BadSigner.selector, address(0)));
+        vm.prank(governor);
+        oracle.setQuorum(signers, 1);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.BadThreshold.selector, 3, 2));
+        vm.prank(governor);
+        oracle.setQuorum(signers, 3);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.BadSignerCount.selector, 33, 32));
+        vm.prank(governor);
+        oracle.setQuorum(new address[](33), 1);
+    }
+
+    /* WIRING */
+
+    function test_NobodyElseCanMintBurnOrSetARoot() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(IAttentionCredit.NotMinter.selector, address(this), address(distributor))
+        );
+        credit.mint(address(this), 1);
+        vm.expectRevert(abi.encodeWithSelector(IFeePool.NotDistributor.selector, address(this), address(distributor)));
+        feePool.burnPot(1, 1);
+        vm.expectRevert(abi.encodeWithSelector(ICreditDistributor.NotOracle.selector, address(this), address(oracle)));
+        distributor.acceptRoot(1, bytes32(0), 0, 0);
+    }
+
+    function test_RevertWhen_TheReceiverRefusesTheBond() public {
+        proposeAndFinalise(_header());
+        vm.expectRevert(abi.encodeWithSelector(Errors.FailedCall.selector));
+        vm.prank(proposer);
+        oracle.withdrawBond(payable(address(credit)));
+    }
+
+    function _header() private view returns (EpochHeader memory) {
+        return nextHeader(keccak256("accounts"), 3, 1_000_000, 0);
+    }
+
+    function _refused(EpochHeader memory header, bytes memory reason) private {
+        _refusedWith(header, signaturesOf(header, 0, 3), reason);
+    }
+
+    function _refusedWith(EpochHeader memory header, bytes[] memory signatures, bytes memory reason) private {
+        vm.expectRevert(reason);
+        vm.prank(proposer);
+        oracle.propose{value: BOND}(header, signatures);
+    }
+}
