@@ -103,7 +103,9 @@ def build(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Value the acts that settle in an epoch and publish it; without --start it follows the last one.
+    """Value the acts of an epoch and publish it.
+
+    Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -220,8 +222,9 @@ def verify(
     members: MembersFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute epochs from their rows: every value, sum, root, total and the chain of headers.
+    """Recompute published epochs and name what is wrong.
 
+    Recomputed from the rows: every value, sum, standing and mint, roots, totals and the chain of headers.
     Exit code 3 names the first wrong row or field of each part; 1 a file that was cut or changed.
 
     Example: timebank epoch verify --epochs epochs --activity activity.parquet --members members.csv
@@ -297,7 +300,9 @@ def prove(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that an account or activity stands in an epoch, or check such a proof (exit 3 if it fails).
+    """Prove a leaf of an epoch, or check such a proof.
+
+    A proof that does not hold ends with exit code 3.
 
     Example: timebank epoch prove --epochs epochs --member ada@example.org -o proof.json
 
@@ -338,7 +343,9 @@ def show_receipt(
     members: MembersFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain what an account received: acts -> ranks -> quality -> weight -> value -> credits, with proof.
+    """Explain step by step what an account received.
+
+    Acts -> ranks -> quality -> weight -> value -> earned -> brackets -> mint, with the proof of its leaf.
 
     Example: timebank epoch receipt --epochs epochs --member ada@example.org
     """
