@@ -135,8 +135,9 @@ def weights(
     high, low = _tables()
     limit = longest_age(decay_k)
     oldest = int(age_ms.max())
-    np.minimum(age_ms, min(limit, oldest), out=scaled)
-    scaled *= decay_k  # < 2^62: Q56 half-lives
+    # Ages beyond the limit are counted as the limit, so that nothing overflows, and set to 0 at the end.
+    np.multiply(age_ms if oldest <= limit else np.minimum(age_ms, limit, out=scaled), decay_k, out=scaled)
+    # scaled < 2^62: Q56 half-lives
     np.right_shift(scaled, 44, out=index)
     index &= _LOW_BITS
     # Indices are masked to the tables' size; 'clip' only spares numpy a buffer and a second check.
@@ -146,7 +147,8 @@ def weights(
     scaled >>= 56
     scaled += 31
     # (p >> 31) >> n is p >> (31 + n); p <= 2^62, so that a shift by 63 already gives the 0 of any more.
-    np.minimum(scaled, 63, out=scaled)
+    if (oldest * decay_k) >> 56 > 63 - 31:
+        np.minimum(scaled, 63, out=scaled)
     weight *= low.take(index, mode="clip")
     weight >>= scaled
     if oldest > limit:

@@ -393,7 +393,7 @@ def _value_rows(
     ranks(acts.originality[rows], domain.originality, out=second, scratch=scratch)
     ranks(acts.engagement[rows], domain.engagement, out=third, scratch=scratch)
     quality(first, second, third, out=first)
-    incentive(first, domain, out=first, scratch=scratch)
+    incentive(first, domain, out=first)
     np.subtract(end_ms, acts.occurred_ms[rows], out=result)
     if not 0 <= int(result.min()) <= int(result.max()) <= end_ms:
         wrong = int(np.flatnonzero((result < 0) | (result > end_ms))[0])
