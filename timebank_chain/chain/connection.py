@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -118,10 +119,22 @@ class Connection:
 
     def can_advance_time(self) -> bool:
         """Return whether this is a development chain whose clock can be moved."""
-        if self._tester is not None:
-            return True
+        return self._tester is not None or self._mines_on_demand
+
+    @cached_property
+    def _mines_on_demand(self) -> bool:
         version = str(self.w3.client_version).lower()
         return "anvil" in version or "hardhat" in version
+
+    @property
+    def simulation_block(self) -> Literal["latest", "pending"]:
+        """The block to simulate a transaction on.
+
+        A development node mines only when something is sent: its newest block may be hours old, and a
+        window that has closed since would still look open. Real nodes keep up, and not all of them know
+        a pending block.
+        """
+        return "pending" if self._tester is None and self._mines_on_demand else "latest"
 
     def advance_time(self, seconds: int) -> int:
         """Move a development chain's clock forward and mine one block.

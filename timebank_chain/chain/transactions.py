@@ -150,7 +150,7 @@ def simulate(connection: Connection, sender: str, call: Call, *, gas: int | None
         if spare < block_limit * EMBEDDED_CALL_GAS_PRICE:
             transaction["gas"] = max(21_000, spare // EMBEDDED_CALL_GAS_PRICE)
     with translated():
-        return bytes(connection.w3.eth.call(transaction))
+        return bytes(connection.w3.eth.call(transaction, connection.simulation_block))
 
 
 def prepare(
@@ -174,7 +174,7 @@ def prepare(
     with translated():
         eth = connection.w3.eth
         transaction = _skeleton(sender, call)
-        estimated = int(eth.estimate_gas(transaction))
+        estimated = int(eth.estimate_gas(transaction, connection.simulation_block))
         latest = eth.get_block("latest")
         # A block's limit is the most any transaction can use, so a margin beyond it would be refused.
         gas = min(estimated * (100 + GAS_MARGIN_PERCENT) // 100, int(latest["gasLimit"]))
