@@ -94,6 +94,10 @@ class Connection:
         """Return the newest block's time in Unix seconds."""
         return int(self.w3.eth.get_block("latest")["timestamp"])
 
+    def pending_timestamp(self) -> int:
+        """Return the time a transaction sent now would see, at least, in Unix seconds."""
+        return int(self.w3.eth.get_block(self.simulation_block)["timestamp"])
+
     def balance_wei(self, address: str) -> int:
         """Return an account's balance of the chain's own coin, in wei."""
         return int(self.w3.eth.get_balance(Web3.to_checksum_address(address)))

@@ -46,6 +46,7 @@ from timebank_chain.chain.transactions import (
     sign,
     wait,
 )
+from timebank_chain.documents import parse_json
 from timebank_chain.errors import CodeMismatch, DeploymentError, UsageError
 
 DEPLOYMENT_SCHEMA = "timebank.deployment/1"
@@ -431,7 +432,7 @@ class _Run:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DeploymentError(
             "no such deployment manifest", where=str(path), hint="write one: timebank chain deploy"

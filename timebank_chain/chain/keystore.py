@@ -19,6 +19,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from timebank_chain.chain.signer import LocalSigner
+from timebank_chain.documents import parse_json
 from timebank_chain.errors import WalletError, WrongPassword
 
 #: scrypt cost of the keystore standard: about a second and 256 MiB per guess.
@@ -186,7 +187,7 @@ def parse_private_key(text: str) -> bytes:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WalletError("no such keystore", where=str(path), hint="see `timebank wallet list`") from None
     except (OSError, ValueError) as error:

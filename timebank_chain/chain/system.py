@@ -92,7 +92,7 @@ class Timebank:
         if ready_at == 0:
             receipt = self.send(signer, manager.schedule(call), dry_run=dry_run)
             return GovernanceStep(GovernanceState.SCHEDULED, manager.ready_at(me, call), receipt)
-        if ready_at > self.connection.timestamp():
+        if ready_at > self.connection.pending_timestamp():
             return GovernanceStep(GovernanceState.WAITING, ready_at, None)
         return GovernanceStep(
             GovernanceState.DONE, 0, self.send(signer, manager.execute(call), dry_run=dry_run)

@@ -1,0 +1,457 @@
+"""timebank chain and timebank wallet, against a real anvil.
+
+::
+
+    chain
+    |- deploy: dry run sends nothing; deploys; again does nothing; impossible plans (exit 1)
+    |- status: text and JSON
+    |- verify: passes; changed code -> exit 3, naming the contract
+    `- set-rate: schedules, waits, executes; pause: at once
+    wallet
+    |- create, import (file and standard input), list; nothing secret is printed
+    |- send, pay, claim, statement (text, JSON, CSV with memos), balance
+    |- claim of a placeholder after link request and confirm
+    |- dry runs send nothing
+    `- mistakes: wrong password, address without checksum, second claim, not final, no epochs, no deployment,
+       no terminal to ask, amounts, node down, wrong chain, empty account: exit code, sentence, way out
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.chain_fixtures import free_port
+from tests.published import finalise, identity, propose, publish_next
+from tests.world import SIGNERS, World, deploy_world
+from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.keystore import KeystoreWallets
+from timebank_chain.cli import chain, main, wallet
+from timebank_chain.config import (
+    ENV_DEPLOYMENT,
+    ENV_EPOCHS,
+    ENV_FROM,
+    ENV_KEYSTORE,
+    ENV_KEYSTORES,
+    ENV_PASSWORD,
+    ENV_RPC_URL,
+)
+from timebank_chain.valuation.policy import policy_hash
+
+pytestmark = pytest.mark.anvil
+
+APP = typer.Typer(rich_markup_mode=None)
+APP.add_typer(chain.app, name="chain")
+APP.add_typer(wallet.app, name="wallet")
+MEMBER, PAYEE, REGISTRAR = (SIGNERS[role].address for role in ("member1", "payee", "registrar"))
+QUORUM = [SIGNERS[f"signer{n}"] for n in range(1, 4)]
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.document["error"])
+
+
+def run(*arguments: object, stdin: str = "") -> Ran:
+    """Run a command as its entry point does; standard input is no terminal."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["timebank", *map(str, arguments)])
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        patch.setattr(main, "app", APP)
+        patch.setattr(main, "_assemble", lambda: None)
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+    return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def keys(folder: Path, roles: Sequence[str]) -> KeystoreWallets:
+    wallets = KeystoreWallets(folder / "wallets", scrypt_n=2)
+    for role in roles:
+        wallets.import_key(SIGNERS[role]._account.key, "the password")
+    return wallets
+
+
+@pytest.fixture
+def home(tmp_path: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person's folder: wallets of every role and the variables that point at them."""
+    wallets = keys(tmp_path, ["deployer", "governor", "guardian", "registrar", "member1", "stranger"])
+    (tmp_path / "password").write_text("the password\n")
+    for name in (ENV_FROM, ENV_KEYSTORE, ENV_EPOCHS, ENV_DEPLOYMENT):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(ENV_RPC_URL, anvil.url)
+    monkeypatch.setenv(ENV_KEYSTORES, str(wallets.folder))
+    monkeypatch.setenv(ENV_PASSWORD, str(tmp_path / "password"))
+    return tmp_path
+
+
+def sender(role: str) -> list[str]:
+    return ["--from", SIGNERS[role].address]
+
+
+@pytest.fixture
+def deployed(home: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, World]:
+    """A deployed system, its manifest in the environment, one final epoch in ``epochs``."""
+    world = deploy_world(anvil, policy_hash=policy_hash(identity()), governance_delay=600)
+    manifest = home / "deployment.json"
+    manifest.write_text(json.dumps(world.timebank.deployment.to_json()))
+    monkeypatch.setenv(ENV_DEPLOYMENT, str(manifest))
+    monkeypatch.setenv(ENV_EPOCHS, str(home / "epochs"))
+    published = publish_next(world.timebank, home / "epochs", ["ada", "bob"], {"ada": MEMBER})
+    propose(world.timebank, published, QUORUM)
+    finalise(world.timebank, published, SIGNERS["stranger"])
+    return home, world
+
+
+DEPLOY = [
+    *("chain", "deploy", "--policy", "identity", "--threshold", 2),
+    *("--signer", SIGNERS["signer1"].address, "--signer", SIGNERS["signer2"].address),
+    *("--challenge-window", "1h", "--governance-delay", "10m", "--fee-bps", 50, "--bond", "0.02"),
+    *("--governor", SIGNERS["governor"].address, "--fee-split", "5000/3000/2000"),
+    *sender("deployer"),
+]
+
+
+class TestChain:
+    def test_deploy(self, home: Path, anvil: Connection) -> None:
+        manifest = home / "d" / "deployment.json"
+        block = anvil.block_number()
+        dry = run(*DEPLOY, "--deployment", manifest, "--dry-run")
+        assert dry.code == 0, dry.err
+        assert "nothing was sent" in dry.err
+        assert anvil.block_number() == block
+        assert not manifest.exists()
+
+        asked = run(*DEPLOY, "--deployment", manifest)
+        assert asked.code == 2
+        assert "--yes" in asked.err
+        assert anvil.block_number() == block
+
+        done = run(*DEPLOY, "--deployment", manifest, "--yes", "--json")
+        assert done.code == 0, done.err
+        assert done.document["schema"] == "timebank.chain.deploy/1"
+        assert done.document["deployment"] == json.loads(manifest.read_text())
+        parameters = done.document["deployment"]["parameters"]
+        assert parameters["bondWei"] == 2 * 10**16
+        assert parameters["challengeWindow"] == 3600
+        block = anvil.block_number()
+
+        again = run(*DEPLOY, "--deployment", manifest, "--yes")
+        assert again.code == 0, again.err
+        assert "already deployed" in again.err
+        assert anvil.block_number() == block
+        assert run("chain", "verify", "--deployment", manifest).code == 0
+
+    @pytest.mark.parametrize(
+        ("change", "code", "said"),
+        [
+            (["--threshold", "3"], 1, "threshold of 3 with 2 signers"),
+            (["--governance-delay", "2h"], 1, "could never be voided"),
+            (["--fee-split", "1/2/3"], 2, "adds up to 6"),
+            (["--bond", "lots"], 2, "not an amount of coins"),
+            (["--challenge-window", "soon"], 2, "--challenge-window"),
+            (["--signer", SIGNERS["signer3"].address.lower()], 2, SIGNERS["signer3"].address),
+            (["--policy", "nonsense"], 1, "nonsense"),
+            (["--fee-bps", "2000"], 1, "2000 basis points"),
+        ],
+    )
+    def test_impossible_plans(
+        self, home: Path, anvil: Connection, change: list[str], code: int, said: str
+    ) -> None:
+        block = anvil.block_number()
+        ran = run(*DEPLOY, *change, "--deployment", home / "x.json", "--yes")
+        assert ran.code == code
+        assert said in ran.err
+        assert anvil.block_number() == block
+        assert not (home / "x.json").exists()
+
+    def test_status(self, deployed: tuple[Path, World]) -> None:
+        ran = run("chain", "status")
+        assert ran.code == 0, ran.err
+        assert "3 of 5" in ran.out
+        facts = run("chain", "status", "--json").document
+        assert facts["schema"] == "timebank.chain.status/1"
+        assert (facts["latest_epoch"], facts["supply_micro"], facts["pending"]) == (1, 0, None)
+        assert facts["policy_hash"] == "0x" + policy_hash(identity()).hex()
+        assert facts["roles"]["ADMIN"] == [{"account": SIGNERS["governor"].address, "delay": 600}]
+
+    def test_verify_names_changed_code(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        assert run("chain", "verify").code == 0
+        code = bytearray(load_artifact("FeePool").deployed_bytecode)
+        code[-1] ^= 1
+        request: Any = world.connection.w3.provider.make_request
+        request("anvil_setCode", [world.timebank.fee_pool.address, "0x" + bytes(code).hex()])
+        ran = run("chain", "verify")
+        assert ran.code == 3
+        assert "code of FeePool" in ran.err
+        ran = run("chain", "verify", "--json")
+        assert ran.code == 3
+        assert ran.document["ok"] is False
+        assert next(one["name"] for one in ran.document["checks"] if not one["ok"]) == "code of FeePool"
+
+    def test_governing_takes_two_runs(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        command = ["chain", "set-rate", "123", *sender("governor"), "--yes", "--json"]
+        assert run(*command, "--dry-run").document["sent"] is False
+        assert run(*command).document["state"] == "scheduled"
+        waiting = run(*command)
+        assert waiting.document["state"] == "waiting"
+        assert waiting.code == 0
+        world.connection.advance_time(601)
+        assert run(*command).document["state"] == "done"
+        assert world.timebank.rate_oracle.rate_q24() == 123
+        refused = run("chain", "set-rate", "5", *sender("stranger"), "--yes", "--json")
+        assert refused.code == 1
+        assert refused.error["code"] == "AccessManagedUnauthorized"
+
+    def test_pause_and_resume(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        assert run("chain", "pause", *sender("guardian"), "--yes").code == 0
+        assert world.timebank.rate_oracle.proposals_paused()
+        assert run("chain", "pause", "--resume", *sender("guardian"), "--yes").code == 0
+        assert not world.timebank.rate_oracle.proposals_paused()
+
+
+class TestKeys:
+    def test_create_import_list(self, home: Path) -> None:
+        folder = home / "more"
+        made = run("wallet", "create", "--keystore", folder, "--json")
+        assert made.code == 0, made.err
+        key = "0x" + "17" * 32
+        (home / "key").write_text(key + "\n")
+        from_file = run("wallet", "import", "--key-file", home / "key", "--keystore", folder)
+        assert from_file.code == 0, from_file.err
+        piped = run("wallet", "import", "--key-file", "-", "--keystore", folder, stdin="18" * 32 + "\n")
+        assert piped.code == 0, piped.err
+        for ran in (made, from_file, piped):
+            assert "17" * 32 not in ran.out + ran.err
+            assert "the password" not in ran.out + ran.err
+        listed = run("wallet", "list", "--keystore", folder, "--json").document["wallets"]
+        assert {one["address"] for one in listed} == {
+            made.document["address"],
+            from_file.out.strip(),
+            piped.out.strip(),
+        }
+        again = run("wallet", "import", "--key-file", home / "key", "--keystore", folder, "--json")
+        assert again.code == 1
+        assert "already" in again.error["message"]
+
+    def test_key_is_never_taken_as_an_argument(self, home: Path) -> None:
+        ran = run("wallet", "import", "17" * 32)
+        assert ran.code == 2
+        assert run("wallet", "import").code == 2
+
+    def test_no_password_and_no_terminal(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(ENV_PASSWORD)
+        ran = run("wallet", "create", "--keystore", home / "more")
+        assert ran.code == 2
+        assert "--password-file" in ran.err
+
+
+class TestMoney:
+    def test_claim_send_pay_statement(self, deployed: tuple[Path, World]) -> None:
+        home, _world = deployed
+        claimed = run("wallet", "claim", *sender("member1"), "--yes", "--json")
+        assert claimed.code == 0, claimed.err
+        got = claimed.document["amount_micro"]
+        assert claimed.document["epoch"] == 1
+        sent = run("wallet", "send", PAYEE, "0.5", *sender("member1"), "--yes")
+        assert sent.code == 0, sent.err
+        paid = run(
+            "wallet", "pay", PAYEE, "1.000001", "--memo", "lesson", *sender("member1"), "--yes", "--json"
+        )
+        assert paid.code == 0, paid.err
+        assert (paid.document["fee_micro"], paid.document["received_micro"]) == (5_001, 995_000)
+
+        balance = run("wallet", "balance", MEMBER, "--json").document
+        assert balance["balance_micro"] == got - 500_000 - 1_000_001
+        assert balance["claimed_micro"] == got
+        assert run("wallet", "balance", *sender("member1")).code == 0
+
+        (home / "memos").write_text("rent\nlesson\n")
+        document = run("wallet", "statement", MEMBER, "--memo-file", home / "memos", "--json").document
+        assert [(one["kind"], one["amount_micro"], one["memo"]) for one in document["movements"]] == [
+            ("claim", got, None),
+            ("transfer out", -500_000, None),
+            ("payment out", -1_000_001, "lesson"),
+        ]
+        assert document["balance_micro"] == balance["balance_micro"]
+        rows = list(csv.DictReader(io.StringIO(run("wallet", "statement", PAYEE, "--csv").out)))
+        assert [(row["kind"], row["amount_micro"]) for row in rows] == [
+            ("transfer in", "500000"),
+            ("payment in", "995000"),
+        ]
+        text = run("wallet", "statement", MEMBER, "--memo", "lesson")
+        assert "lesson" in text.out
+        assert "as on chain" in text.out
+
+        second = run("wallet", "claim", *sender("member1"), "--yes", "--json")
+        assert second.code == 1
+        assert second.error["code"] == "NothingToClaim"
+        assert second.error["hint"]
+
+    def test_dry_runs_send_nothing(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        block = world.connection.block_number()
+        ran = run("wallet", "claim", *sender("member1"), "--dry-run", "--json")
+        assert ran.code == 0, ran.err
+        assert ran.document["sent"] is False
+        assert ran.document["arguments"]["leaf"]
+        text = run("wallet", "claim", *sender("member1"), "--dry-run")
+        assert text.code == 0
+        assert "nothing was sent" in text.err
+        assert world.connection.block_number() == block
+
+    def test_placeholder_is_linked_then_claimed(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        claim = ["wallet", "claim", "--member", "bob", *sender("stranger"), "--yes", "--json"]
+        assert run(*claim).error["code"] == "NotLinked"
+        link = ["wallet", "link"]
+        assert run(*link, "request", "bob", PAYEE, *sender("registrar"), "--yes").code == 0
+        shown = run(*link, "show", "bob", "--json").document
+        assert (shown["wallet"], shown["requested"]["wallet"]) == (None, PAYEE)
+        early = run(*link, "confirm", "bob", *sender("stranger"), "--yes", "--json")
+        assert early.error["code"] == "TooEarly"
+        world.connection.advance_time(7_201)
+        assert run(*link, "confirm", "bob", *sender("stranger"), "--yes").code == 0
+        assert run(*link, "show", "bob", "--json").document["wallet"] == PAYEE
+        claimed = run(*claim)
+        assert claimed.code == 0, claimed.err
+        assert world.timebank.attention_credit.balance_of(PAYEE) == claimed.document["amount_micro"]
+
+    def test_link_can_be_rejected(self, deployed: tuple[Path, World]) -> None:
+        link = ["wallet", "link"]
+        assert run(*link, "request", "bob", PAYEE, *sender("registrar"), "--yes").code == 0
+        assert run(*link, "reject", "bob", *sender("guardian"), "--yes").code == 0
+        assert run(*link, "show", "bob", "--json").document["requested"] is None
+
+
+class TestMistakes:
+    def refused(self, code: int, name: str, *arguments: object) -> dict[str, Any]:
+        ran = run(*arguments, "--json")
+        assert ran.code == code, ran.out + ran.err
+        assert ran.document["schema"] == "timebank.error/1"
+        assert ran.error["code"] == name
+        assert ran.error["hint"], "every mistake has a way out"
+        return ran.error
+
+    def test_wrong_password(self, deployed: tuple[Path, World]) -> None:
+        home, _ = deployed
+        (home / "wrong").write_text("not the password")
+        error = self.refused(
+            1,
+            "WrongPassword",
+            *("wallet", "send", PAYEE, "1", *sender("member1"), "--password-file", home / "wrong", "--yes"),
+        )
+        assert MEMBER in error["message"]
+
+    def test_address_without_a_checksum(self, deployed: tuple[Path, World]) -> None:
+        error = self.refused(2, "UsageError", "wallet", "send", PAYEE.lower(), "1", *sender("member1"))
+        assert PAYEE in error["hint"]
+        swapped = PAYEE[:-1] + PAYEE[-1].swapcase() if PAYEE[-1].isalpha() else PAYEE.swapcase()
+        self.refused(2, "UsageError", "wallet", "send", swapped, "1", *sender("member1"))
+        self.refused(2, "UsageError", "wallet", "send", "bob", "1", *sender("member1"))
+
+    @pytest.mark.parametrize("amount", ["0", "1.0000001", "1e3", "NaN", "99999999999999999999"])
+    def test_amounts(self, deployed: tuple[Path, World], amount: str) -> None:
+        ran = run("wallet", "send", PAYEE, amount, *sender("member1"), "--json")
+        assert ran.code == 2
+        assert amount in ran.error["message"]
+
+    def test_more_than_there_is(self, deployed: tuple[Path, World]) -> None:
+        error = self.refused(
+            1, "ERC20InsufficientBalance", "wallet", "send", PAYEE, "1", *sender("member1"), "--yes"
+        )
+        assert "0.000000 credits, 1.000000 are needed" in error["message"]
+
+    def test_epoch_that_is_not_final(self, deployed: tuple[Path, World]) -> None:
+        home, world = deployed
+        self.refused(1, "EpochNotFinalised", "wallet", "claim", "--epoch", "2", *sender("member1"), "--yes")
+        second = publish_next(world.timebank, home / "epochs", ["ada"], {"ada": MEMBER})
+        propose(world.timebank, second, QUORUM)
+        error = self.refused(
+            1, "EpochNotFinalised", "wallet", "claim", "--epoch", "2", *sender("member1"), "--yes"
+        )
+        assert "proposed but not final" in error["message"]
+
+    def test_who_earned_nothing(self, deployed: tuple[Path, World]) -> None:
+        self.refused(1, "EpochError", "wallet", "claim", *sender("stranger"), "--yes")
+
+    def test_nothing_given(self, deployed: tuple[Path, World], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(ENV_EPOCHS)
+        self.refused(2, "UsageError", "wallet", "claim", *sender("member1"), "--yes")
+        self.refused(2, "UsageError", "wallet", "send", PAYEE, "1", "--yes")
+        monkeypatch.delenv(ENV_DEPLOYMENT)
+        self.refused(2, "UsageError", "wallet", "balance", MEMBER)
+        self.refused(2, "UsageError", "chain", "status")
+
+    def test_nobody_to_ask(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        block = world.connection.block_number()
+        error = self.refused(2, "UsageError", "wallet", "claim", *sender("member1"))
+        assert "--yes" in error["hint"]
+        assert world.connection.block_number() == block
+
+    def test_unknown_wallet(self, deployed: tuple[Path, World]) -> None:
+        self.refused(
+            1, "WalletError", "wallet", "send", PAYEE, "1", "--from", SIGNERS["proposer"].address, "--yes"
+        )
+
+    def test_node_down(self, deployed: tuple[Path, World]) -> None:
+        url = f"http://127.0.0.1:{free_port()}"
+        error = self.refused(1, "ConnectionFailed", "wallet", "balance", MEMBER, "--rpc-url", url)
+        assert url in error["message"]
+
+    def test_wrong_chain(self, deployed: tuple[Path, World]) -> None:
+        home, world = deployed
+        document = world.timebank.deployment.to_json() | {"chainId": 5}
+        (home / "other.json").write_text(json.dumps(document))
+        self.refused(1, "WrongChain", "chain", "status", "--deployment", home / "other.json")
+        ran = run("chain", "verify", "--deployment", home / "other.json")
+        assert ran.code == 3
+
+    def test_broken_manifest(self, deployed: tuple[Path, World]) -> None:
+        home, _ = deployed
+        (home / "broken.json").write_text("{")
+        ran = run("chain", "status", "--deployment", home / "broken.json", "--json")
+        assert ran.code == 1
+        assert ran.error["code"] == "DeploymentError"
+        assert "broken.json" in ran.error["where"]
+
+
+def test_every_command_has_an_example() -> None:
+    for noun in (["chain"], ["wallet"], ["wallet", "link"]):
+        shown = run(*noun, "--help")
+        assert shown.code == 0
+        assert "Example:" in shown.out
+    names = {
+        "chain": [command.name for command in chain.app.registered_commands],
+        "wallet": [command.name for command in wallet.app.registered_commands],
+    }
+    for noun, commands in names.items():
+        for name in commands:
+            text = run(noun, name, "--help").out
+            assert "Example: timebank" in text, (noun, name)
+            assert "--json" in text, (noun, name)
