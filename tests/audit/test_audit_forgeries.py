@@ -121,6 +121,20 @@ def test_forged_signer(history: History) -> None:
     assert failed(audit(history)) == ["A9"]
 
 
+def test_forged_role(history: History) -> None:
+    """The registrar's role taken away in storage; the manager's layout is OpenZeppelin's own."""
+    manager, role = history.address("AccessManager"), (3).to_bytes(32, "big")
+    members = keccak(role + (1).to_bytes(32, "big"))
+    slot = mapping_slot(raw(history, "registrar"), members)
+    assert int.from_bytes(
+        history.connection.w3.eth.get_storage_at(manager, int.from_bytes(slot, "big")), "big"
+    )  # type: ignore[arg-type]  # checksummed
+    forge(history, "AccessManager", slot, 0)
+    report = audit(history)
+    assert failed(report) == ["A19"]
+    assert history.world.address("registrar") in report.check("A19").differences[0].where
+
+
 def test_emptied_oracle_cannot_pay_its_bonds(history: History) -> None:
     rpc(history, "anvil_setBalance", history.address("RateOracle"), "0x0")
     assert failed(audit(history)) == ["A20"]

@@ -60,6 +60,14 @@ class EpochCase:
             return {}
         return {"0x" + row.tobytes().hex(): index for index, row in enumerate(columns["account"])}
 
+    @cached_property
+    def previous_rows(self) -> Mapping[bytes, int]:
+        """Account -> its row in the account leaves of the epoch before."""
+        columns = self.recomputed.previous
+        if columns is None:
+            return {}
+        return {row.tobytes(): index for index, row in enumerate(columns["account"])}
+
     def leaf(self, account: str) -> Mapping[str, int] | None:
         """Return an account's recomputed leaf (published where it cannot be recomputed)."""
         columns = self.recomputed.accounts or self.files.accounts

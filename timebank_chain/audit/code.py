@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_utils.abi import collapse_if_tuple
 from web3.exceptions import TransactionNotFound
@@ -14,6 +13,9 @@ from timebank_chain.audit.case import AuditCase
 from timebank_chain.audit.evidence import AuditArtifact
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak
+
+if TYPE_CHECKING:
+    from timebank_chain.chain.deployment import DeployedContract
 
 #: View of a contract -> the contract its answer must be the address of.
 WIRING: Mapping[str, Mapping[str, str]] = {
@@ -68,7 +70,7 @@ def check_artifacts(case: AuditCase) -> Check:
     tally = Tally("A2", "artifacts agree with the standard-JSON input and with each other")
     path = case.artifacts_folder / "standard-input.json"
     try:
-        standard_input = json.loads(path.read_text(encoding="utf-8"))
+        standard_input = parse_json(path.read_text(encoding="utf-8"))
         sources, settings = dict(standard_input["sources"]), dict(standard_input["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         tally.fail(str(path), "the compiler's input", str(error), "nobody can compile the contracts again")
@@ -190,13 +192,15 @@ def check_code(case: AuditCase) -> Check:
             "the code is not what it was when it was deployed",
         )
         if name not in CREATED_BY:
-            _check_creation(case, tally, artifact, deployed.creation_transaction)
+            _check_creation(case, tally, artifact, deployed)
     tally.evidence.update(code_hashes=hashes)
     return tally.done(f"{len(hashes)} contracts")
 
 
-def _check_creation(case: AuditCase, tally: Tally, artifact: AuditArtifact, creation: bytes) -> None:
-    where = f"{artifact.name}, creation transaction"
+def _check_creation(
+    case: AuditCase, tally: Tally, artifact: AuditArtifact, deployed: DeployedContract
+) -> None:
+    where, creation = f"{artifact.name}, creation transaction", deployed.creation_transaction
     try:
         transaction = case.evidence.transaction(creation)
         receipt = case.evidence.receipt(creation)
@@ -209,12 +213,16 @@ def _check_creation(case: AuditCase, tally: Tally, artifact: AuditArtifact, crea
         str(receipt.get("contractAddress") or "").lower(),
         "the transaction created another contract",
     )
-    tally.require(
-        bytes(transaction["input"]).startswith(artifact.creation_bytecode),
-        where,
-        "the artifact's creation bytecode, then constructor arguments",
-        "other creation code",
-        "its constructor was another, and may have left anything in storage",
+    data = bytes(transaction["input"])
+    meaning = "its constructor was another, and may have left anything in storage"
+    if not data.startswith(artifact.creation_bytecode):
+        tally.fail(where, "the artifact's creation bytecode", f"0x{data[:16].hex()}...", meaning)
+        return
+    tally.equal(
+        f"{where}, constructor arguments",
+        deployed.constructor_arguments,
+        data[len(artifact.creation_bytecode) :],
+        "the manifest tells of other parameters than the contract was created with",
     )
 
 

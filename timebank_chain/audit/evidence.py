@@ -7,7 +7,6 @@ fault in the clients that the oracle and the wallet use cannot hide itself here.
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
 from web3.types import BlockIdentifier, FilterParams, RPCEndpoint
 
 from timebank_chain.audit.storage_root import keccak
+from timebank_chain.documents import parse_json
 from timebank_chain.errors import ChainError, ConnectionFailed, DeploymentError
 
 #: Contracts of a deployment; each has an artifact of the same name.
@@ -238,7 +238,7 @@ class Evidence:
                 return None
             answer = self.w3.provider.make_request(RPCEndpoint("anvil_dumpState"), [])
             try:
-                state = json.loads(gzip.decompress(hex_bytes(answer["result"])))
+                state = parse_json(gzip.decompress(hex_bytes(answer["result"])))
                 self._dump = {name.lower(): entry for name, entry in state["accounts"].items()}
             except (KeyError, ValueError, OSError, AttributeError):
                 return None
@@ -391,7 +391,7 @@ def read_artifacts(folder: Path) -> dict[str, AuditArtifact]:
     for name in CONTRACTS:
         path = folder / f"{name}.json"
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse_json(path.read_text(encoding="utf-8"))
             artifact = AuditArtifact(name, path, document)
             _ = (
                 artifact.abi,

@@ -6,12 +6,15 @@ from timebank_chain.audit.case import AuditCase
 from timebank_chain.audit.replay import ZERO_ADDRESS
 from timebank_chain.audit.report import Check, Tally
 
+#: OpenZeppelin's role of everybody.
+PUBLIC_ROLE = (1 << 64) - 1
+
 _SILENT = "the parameter was changed without an event"
 
 
 def check_parameters(case: AuditCase) -> Check:
     """Check every governed parameter against the last event that set it."""
-    tally = Tally("A19", "parameters in force = the last event that set them")
+    tally = Tally("A19", "parameters and roles in force = the last event that set them")
     ledger, call = case.ledger, case.evidence.call
     members, threshold = ledger.quorum.last or ((), 0)
     expected = {
@@ -44,6 +47,7 @@ def check_parameters(case: AuditCase) -> Check:
             call(contract, "authority"),
             "another manager rules the contract than the events say",
         )
+    roles = _check_roles(case, tally)
     changes = sum(
         max(0, len(line.values) - 1)
         for line in (ledger.policy, ledger.rate, ledger.quorum, ledger.bond, ledger.window, ledger.fee_bps)
@@ -51,7 +55,50 @@ def check_parameters(case: AuditCase) -> Check:
     tally.evidence.update(
         rate_q24=ledger.rate.last, threshold=threshold, signers=list(members), changes=changes
     )
-    return tally.done(f"{len(expected) + 5} parameters, {changes} changes since the deployment")
+    return tally.done(
+        f"{len(expected) + 5} parameters, {roles} roles and permissions, {changes} changes since deployment"
+    )
+
+
+def _check_roles(case: AuditCase, tally: Tally) -> int:
+    """Check who has which role and which role may call what; nothing restricted may be open to all."""
+    evidence, call = case.evidence, case.evidence.call
+    holders: dict[tuple[int, str], int] = {}
+    roles_of: dict[tuple[str, bytes], int] = {}
+    closed: dict[str, bool] = {}
+    for event in evidence.events:
+        if event.contract != "AccessManager":
+            continue
+        args = event.args
+        if event.name == "RoleGranted" and args["newMember"]:
+            holders[int(args["roleId"]), args["account"]] = int(args["since"])
+        elif event.name == "RoleRevoked":
+            holders[int(args["roleId"]), args["account"]] = 0
+        elif event.name == "TargetFunctionRoleUpdated":
+            roles_of[args["target"], args["selector"]] = int(args["roleId"])
+        elif event.name == "TargetClosed":
+            closed[args["target"]] = bool(args["closed"])
+    for (role, account), since in holders.items():
+        tally.equal(
+            f"AccessManager, role {role} of {account}, since",
+            since,
+            call("AccessManager", "getAccess", role, account)[0],
+            "a role was given or taken without an event",
+        )
+    for (target, selector), role in roles_of.items():
+        where = f"AccessManager, function 0x{selector.hex()} of {target}"
+        found = call("AccessManager", "getTargetFunctionRole", target, selector)
+        tally.equal(f"{where}, role", role, found, "who may call it was changed without an event")
+        tally.require(found != PUBLIC_ROLE, where, "a role", "open to everybody", "anybody may govern this")
+    for target, shut in closed.items():
+        found = call("AccessManager", "isTargetClosed", target)
+        tally.equal(
+            f"AccessManager, {target} closed", shut, found, "it was opened or closed without an event"
+        )
+    tally.evidence["roles"] = [
+        {"role": role, "account": account} for (role, account), since in sorted(holders.items()) if since
+    ]
+    return len(holders) + len(roles_of) + len(closed)
 
 
 def check_bonds(case: AuditCase) -> Check:

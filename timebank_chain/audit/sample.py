@@ -116,13 +116,12 @@ def _check_account(tally: Tally, epoch: EpochCase, policy: Policy, header: Epoch
 
 
 def _before(epoch: EpochCase, account: bytes) -> tuple[int, int]:
+    """Return an account's standing and cumulative mint in the epoch before."""
     previous = epoch.recomputed.previous
-    if previous is None:
+    row = None if previous is None else epoch.previous_rows.get(account)
+    if previous is None or row is None:
         return 0, 0
-    for row, name in enumerate(previous["account"]):
-        if name.tobytes() == account:
-            return int(previous["standing"][row]), int(previous["cumulative_mint"][row])
-    return 0, 0
+    return int(previous["standing"][row]), int(previous["cumulative_mint"][row])
 
 
 def _check_small_trees(tally: Tally, epoch: EpochCase, header: EpochHeader) -> None:
