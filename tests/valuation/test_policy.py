@@ -194,7 +194,7 @@ def test_files_that_are_no_policy_are_refused(tmp_path):
         (b"null", "expected an object"),
         (b'{"name": NaN}', "NaN is not a number"),
         (b'{"name": "a", "name": "b"}', "stands twice"),
-        (b"[" * 100_000, "nested deeper than 16 levels"),
+        (b"[" * 100_000, "nested deeper than 64 levels"),
         (b'{"version": ' + b"9" * 5_000 + b"}", "not a policy|not valid JSON"),
         (b" " * 1_000_001, "at most 1,000,000 bytes"),
     ):

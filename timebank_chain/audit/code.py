@@ -13,6 +13,7 @@ from timebank_chain.audit.case import AuditCase
 from timebank_chain.audit.evidence import AuditArtifact
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak
+from timebank_chain.documents import parse_json
 
 if TYPE_CHECKING:
     from timebank_chain.chain.deployment import DeployedContract

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from timebank_chain.documents import parse_json
 from timebank_chain.epoch.header import EpochHeader
 from timebank_chain.epoch.leaves import read_hex
 from timebank_chain.epoch.rows import AccountRows, ActivityRows
@@ -258,7 +259,7 @@ def read_json_object(path: Path, *, limit: int = _MAX_JSON_BYTES) -> tuple[bytes
     if len(content) > limit:
         raise TamperedEpoch(f"larger than {limit} bytes", where=str(path), hint=_FETCH_AGAIN)
     try:
-        document = json.loads(content, object_pairs_hook=unique)
+        document = parse_json(content, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise TamperedEpoch(f"not valid JSON: {error}", where=str(path), hint=_FETCH_AGAIN) from error
     if not isinstance(document, dict):

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+from timebank_chain.documents import TooDeep, parse_json
 from timebank_chain.errors import PolicyError
 from timebank_chain.policies import preset_names, read_preset
 from timebank_chain.units import MAX_INDICATOR, MAX_RANK_MILLI, MAX_TIME_MS, MILLI, parse_duration
@@ -31,8 +31,6 @@ MAX_DOMAINS = 64
 MAX_NAME_BYTES = 32
 MAX_RATE_Q24 = (1 << 64) - 1
 _MAX_POLICY_BYTES = 1_000_000
-_MAX_DEPTH = 16  # a policy needs five
-_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 _POLICY_TYPE = (
     "(bytes32,uint32,uint64,uint64,uint64,(uint32,uint16)[],"
@@ -200,14 +198,10 @@ def policy_from_json(text: str, *, where: str = "policy") -> Policy:
     def not_a_number(symbol: str) -> NoReturn:
         raise PolicyError(f"{symbol} is not a number a policy can hold", where=where, hint="write an integer")
 
-    if _depth(text) > _MAX_DEPTH:
-        raise PolicyError(
-            f"not a policy: nested deeper than {_MAX_DEPTH} levels",
-            hint="write it as plain JSON",
-            where=where,
-        )
     try:
-        document = json.loads(text, object_pairs_hook=unique, parse_constant=not_a_number)
+        document = parse_json(text, object_pairs_hook=unique, parse_constant=not_a_number)
+    except TooDeep as problem:
+        raise PolicyError(f"not a policy: {problem}", hint="write it as plain JSON", where=where) from problem
     except json.JSONDecodeError as problem:
         raise PolicyError(
             f"not valid JSON: {problem.msg}",
@@ -445,18 +439,6 @@ def _knots(value: object, where: str) -> tuple[Knot, ...]:
             )
         knots.append(knot)
     return tuple(knots)
-
-
-def _depth(text: str) -> int:
-    # Asked before parsing: libraries raise the recursion limit beyond what the parser's stack can bear.
-    depth = deepest = 0
-    for symbol in _JSON_STRING.sub("", text):
-        if symbol in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif symbol in "]}":
-            depth -= 1
-    return deepest
 
 
 def _object(value: object, where: str, known: Sequence[str]) -> Mapping[str, object]:

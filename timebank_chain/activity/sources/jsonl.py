@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +10,10 @@ from typing import Any
 from timebank_chain.activity.mapping import ColumnMapping, own_mapping
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.sources.files import open_input
+from timebank_chain.documents import TooDeep, parse_json
 from timebank_chain.errors import ActivityError
 
 MAX_LINE_BYTES = 16 << 20
-MAX_DEPTH = 64
-
-# A string that never closes runs to the end, so that the search stays linear.
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
 
 
 def jsonl_rows(
@@ -60,12 +55,11 @@ def jsonl_rows(
 
 
 def _record(text: str, name: str, line: int, mapping: ColumnMapping | None) -> RawRecord:
-    # The parser recurses in C: under a raised recursion limit, which other packages set, depth can crash it.
-    if _too_deep(text):
-        return RawRecord(name, line, original=text, refused=("", f"nested deeper than {MAX_DEPTH} levels"))
     try:
-        row = json.loads(text, parse_float=Decimal, object_pairs_hook=_unique)
-    except (ValueError, RecursionError, ArithmeticError) as error:
+        row = parse_json(text, parse_float=Decimal, object_pairs_hook=_unique)
+    except TooDeep as error:
+        return RawRecord(name, line, original=text, refused=("", str(error)))
+    except (ValueError, ArithmeticError) as error:
         return RawRecord(name, line, original=text, refused=("", f"not JSON: {error}"))
     if not isinstance(row, dict):
         return RawRecord(name, line, original=text, refused=("", "not a JSON object"))
@@ -75,20 +69,6 @@ def _record(text: str, name: str, line: int, mapping: ColumnMapping | None) -> R
         except ActivityError as error:
             return RawRecord(name, line, original=text, refused=("", f"not our keys: {error.message}"))
     return mapping.record(row, name, line)
-
-
-def _too_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return False
-    depth = 0
-    for bracket in _BRACKETS.findall(text):
-        if bracket in {"[", "{"}:
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif bracket in {"]", "}"}:
-            depth -= 1
-    return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
