@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, connection: Connection | None =
     print(f"{format_micro(quote.received)} arrive, the fee is {format_micro(quote.fee)}")
 
     # 2. A permit (ERC-2612) is signed, not sent: it lets the payments contract take exactly this amount.
-    deadline = connection.timestamp() + 3600
+    deadline = connection.pending_timestamp() + 3600
     permit = timebank.attention_credit.sign_permit(signer, payments.address, amount, deadline)
 
     # 3. Permit, payment and fee: one transaction. Keep the memo's text, its hash finds the payment again.

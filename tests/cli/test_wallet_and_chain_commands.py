@@ -6,7 +6,8 @@
     |- deploy: dry run sends nothing; deploys; again does nothing; impossible plans (exit 1)
     |- status: text and JSON
     |- verify: passes; changed code -> exit 3, naming the contract
-    `- set-rate: schedules, waits, executes; pause: at once
+    |- set-rate, set-policy, set-quorum, void-epoch: schedule, wait, execute
+    `- pause: at once
     wallet
     |- create, import (file and standard input), list; nothing secret is printed
     |- send, pay, claim, statement (text, JSON, CSV with memos), balance
@@ -47,7 +48,7 @@ from timebank_chain.config import (
     ENV_PASSWORD,
     ENV_RPC_URL,
 )
-from timebank_chain.valuation.policy import policy_hash
+from timebank_chain.valuation.policy import load_policy, policy_hash
 
 pytestmark = pytest.mark.anvil
 
@@ -226,6 +227,29 @@ class TestChain:
         assert refused.code == 1
         assert refused.error["code"] == "AccessManagedUnauthorized"
 
+    def govern(self, world: World, *arguments: object) -> None:
+        command = ["chain", *arguments, *sender("governor"), "--yes", "--json"]
+        scheduled = run(*command)
+        assert scheduled.code == 0, scheduled.out
+        assert scheduled.document["state"] == "scheduled"
+        world.connection.advance_time(601)
+        assert run(*command).document["state"] == "done"
+
+    def test_policy_quorum_and_void(self, deployed: tuple[Path, World]) -> None:
+        home, world = deployed
+        oracle = world.timebank.rate_oracle
+        second = publish_next(world.timebank, home / "epochs", ["ada"], {"ada": MEMBER})
+        propose(world.timebank, second, QUORUM)
+        self.govern(world, "void-epoch", 2, "--challenger", PAYEE, "--reason", "leaf 0 is wrong")
+        assert oracle.pending() is None
+        assert oracle.withdrawable_wei(PAYEE) > 0
+        self.govern(world, "set-policy", "git", "--uri", "https://example.org/git.json")
+        assert oracle.policy_hash() == policy_hash(load_policy("git"))
+        self.govern(world, "set-quorum", "--signer", MEMBER, "--signer", PAYEE, "--threshold", 2)
+        assert (set(oracle.signers()), oracle.threshold()) == ({MEMBER, PAYEE}, 2)
+        assert run("chain", "set-quorum", "--signer", MEMBER, "--threshold", 2).code == 2
+        assert run("chain", "set-rate", "0").code == 2
+
     def test_pause_and_resume(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed
         assert run("chain", "pause", *sender("guardian"), "--yes").code == 0
@@ -323,6 +347,15 @@ class TestMoney:
         assert text.code == 0
         assert "nothing was sent" in text.err
         assert world.connection.block_number() == block
+
+    def test_permit_is_fresh_on_a_node_that_was_idle(self, deployed: tuple[Path, World]) -> None:
+        """An idle development node's newest block is old; a deadline counted from it would be past."""
+        _, world = deployed
+        assert run("wallet", "claim", *sender("member1"), "--yes").code == 0
+        request: Any = world.connection.w3.provider.make_request
+        request("evm_increaseTime", [7_200])  # no block is mined
+        paid = run("wallet", "pay", PAYEE, "1", *sender("member1"), "--yes")
+        assert paid.code == 0, paid.err
 
     def test_placeholder_is_linked_then_claimed(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -102,12 +103,17 @@ def test_a_node_needs_a_keystore(
     assert "--keystore" in capsys.readouterr().err
 
 
-def test_gas_table_is_measured_and_both_claims_are_below_the_others(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert load("bench_gas.py").main(["--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    rows = {row["operation"]: row for row in document["rows"]}
+def test_gas_table_is_measured_and_both_claims_are_below_the_others() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/bench_gas.py", "--json"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["operation"]: row for row in json.loads(done.stdout)["rows"]}
     for name in ("first claim, 20-deep", "later claim, 20-deep"):
         assert rows[name]["gas"] < rows[name]["beside"]["Morpho"] < rows[name]["beside"]["EigenLayer"]
     assert rows["transfer"]["gas"] - rows["transfer"]["beside"]["plain transfer"] < 500

@@ -286,7 +286,7 @@ def pay(
     if timebank.attention_credit.allowance(signer.address, payments.address) >= micro:
         call = payments.pay(receiver, micro, digest)
     else:
-        deadline = timebank.connection.timestamp() + PERMIT_SECONDS
+        deadline = timebank.connection.pending_timestamp() + PERMIT_SECONDS
         permit = timebank.attention_credit.sign_permit(signer, payments.address, micro, deadline)
         call = payments.pay_with_permit(receiver, micro, digest, permit)
     perform(
