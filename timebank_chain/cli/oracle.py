@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +27,13 @@ from timebank_chain.cli.options import (
     password_for,
     require_deployment,
     require_epochs,
+)
+from timebank_chain.cli.oracle_session import (
+    log_to_stderr,
+    open_journal,
+    open_state,
+    sending,
+    stop_on_signals,
 )
 from timebank_chain.cli.output import print_json, print_table, say
 from timebank_chain.errors import OracleError, UsageError
@@ -142,8 +145,8 @@ def run(
     stop = threading.Event()
     # Before anything slow: a stop that arrives during start-up must not be lost.
     if not dry_run:
-        _stop_on_signals(stop)
-    _log_to_stderr(as_json=json_logs)
+        stop_on_signals(stop)
+    log_to_stderr(as_json=json_logs)
     settings = _settings(
         feed=feed,
         mapping=mapping,
@@ -165,7 +168,7 @@ def run(
     from timebank_chain.oracle.clock import SystemClock
     from timebank_chain.oracle.daemon import OracleDaemon
 
-    with _state(timebank, settings.state_folder, throwaway=dry_run) as journal:
+    with open_state(timebank, settings.state_folder, throwaway=dry_run) as journal:
         if dry_run:
             from dataclasses import replace
 
@@ -286,7 +289,7 @@ def propose(
     header = published.header
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    with _sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+    with sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
         collected = collect_signatures(
             published.folder,
@@ -330,7 +333,7 @@ def finalise(
     folder = require_epochs(epochs)
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    with _sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+    with sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
         if now.pending is None or (number is not None and now.pending.epoch != number):
             what = "no epoch is" if now.pending is None else f"epoch {now.pending.epoch}, not {number}, is"
@@ -362,7 +365,7 @@ def status(
     folder = state or (epochs / ".oracle" if epochs else None)
     journal = None
     if folder is not None and (folder / JOURNAL_FILE).exists():
-        journal = _open_journal(timebank, folder)
+        journal = open_journal(timebank, folder)
     body = _status(timebank, timebank.deployment.deployer, journal)
     if as_json:
         print_json("timebank.oracle.status/1", body)
@@ -448,87 +451,6 @@ def _unlock(path: Path, password_file: Path | None) -> Signer:
     if not path.is_file():
         raise UsageError(f"no such keystore file: {path}", hint="see `timebank wallet list`")
     return unlock(path, password_for(path, password_file))
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    def ask(_number: int, _frame: object) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-
-
-def _log_to_stderr(*, as_json: bool) -> None:
-    import structlog
-
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-@contextmanager
-def _state(timebank: Timebank, folder: Path, *, throwaway: bool) -> Iterator[Journal]:
-    """Open the state folder alone, or, to look only, an empty one that is gone afterwards."""
-    from timebank_chain.oracle.lock import InstanceLock
-    from timebank_chain.oracle.settings import LOCK_FILE
-
-    if throwaway:
-        with tempfile.TemporaryDirectory(prefix="timebank-oracle-") as temporary:
-            journal = _open_journal(timebank, Path(temporary))
-            yield journal
-            journal.close()
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OracleError(
-            f"the state folder cannot be made: {error.strerror}",
-            where=str(folder),
-            hint="give another --state",
-        ) from error
-    with InstanceLock(folder / LOCK_FILE):
-        journal = _open_journal(timebank, folder)
-        try:
-            yield journal
-        finally:
-            journal.close()
-
-
-def _open_journal(timebank: Timebank, folder: Path) -> Journal:
-    from timebank_chain.oracle.journal import Journal
-    from timebank_chain.oracle.settings import JOURNAL_FILE
-
-    identity = {"chain": str(timebank.connection.chain_id), "oracle": timebank.rate_oracle.address}
-    return Journal(folder / JOURNAL_FILE, identity)
-
-
-@contextmanager
-def _sending(timebank: Timebank, signer: Signer, folder: Path, *, dry_run: bool) -> Iterator[Submitter]:
-    from timebank_chain.chain.deployment import ensure_trusted
-    from timebank_chain.oracle.clock import SystemClock
-    from timebank_chain.oracle.submit import Submitter
-
-    _log_to_stderr(as_json=False)
-    with _state(timebank, folder, throwaway=dry_run) as journal:
-        submitter = Submitter(
-            timebank.connection,
-            signer,
-            journal,
-            SystemClock(),
-            trust=lambda target: ensure_trusted(timebank.connection, timebank.deployment, target),
-        )
-        submitter.recover()
-        yield submitter
 
 
 def _do(
