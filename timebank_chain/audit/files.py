@@ -185,7 +185,11 @@ def _read_columns(files: EpochFiles, name: str, columns: Mapping[str, str | int]
         problem(path, f"{name} of epoch {files.number}", "no such file", "its rows cannot be recomputed")
         return None
     try:
-        table = pq.read_table(path, memory_map=False)
+        # Keys are hashes and do not compress: a small file of many rows is made to fill the memory.
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > path.stat().st_size:
+                raise ValueError(f"{file.metadata.num_rows} rows in {path.stat().st_size} bytes")
+            table = file.read(columns=list(columns))
         return {
             column: _column(table.column(column).combine_chunks(), kind) for column, kind in columns.items()
         }
