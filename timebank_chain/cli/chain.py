@@ -185,7 +185,25 @@ def _show_plan(
         ("its balance", f"{format_ether(balance)} coin"),
         ("manifest", path),
     ]
-    rows += [(name, value) for name, value in plan.to_json().items() if value != ""]
+    split = plan.fee_split
+    rows += [
+        ("policy", "0x" + plan.policy_hash.hex()),
+        ("rate", f"{plan.rate_q24 / Q24:.6f} credits per value"),
+        ("quorum", f"{plan.threshold} of {len(plan.signers)}"),
+        *(("", one) for one in plan.signers),
+        ("governor", f"{plan.governor} (delay {_span(plan.governance_delay)})"),
+        ("guardian", plan.guardian),
+        ("registrar", f"{plan.registrar} (members may object for {_span(plan.link_delay)})"),
+        ("bond", f"{format_ether(plan.bond_wei)} coin, {plan.challenger_share_bps} bps to a challenger"),
+        ("challenge window", _span(plan.challenge_window)),
+        (
+            "payment fee",
+            f"{plan.fee_bps} bps: {split.depositors_bps} depositors, {split.bonus_bps} bonus pot, "
+            f"{split.reserve_bps} reserve (of 10000)",
+        ),
+        ("credit", f"{plan.token_name} ({plan.token_symbol})"),
+        ("transactions", "5, each written to the manifest before it is sent"),
+    ]
     print_table("To be deployed", ["", ""], rows)
     if dry_run:
         say("dry run: nothing was sent")
@@ -337,6 +355,10 @@ def verify(
             f"{len(failed)} of {len(checks)} checks failed, first: {failed[0].name}: {failed[0].detail}",
             hint="do not use this deployment until you know why",
         )
+
+
+def _span(seconds: int) -> str:
+    return format_duration(seconds * 1000) if seconds else "none"
 
 
 def parse_ether(text: str) -> int:
