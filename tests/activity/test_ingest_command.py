@@ -36,7 +36,7 @@ def failure(*arguments: object) -> TimebankError:
 def test_rows_add_up_and_rejects_are_written(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(OWN + GOOD + "a:2,,code,2023-11-14T22:13:20Z,1,1,1\n" + GOOD)
     out = tmp_path / "activity.parquet"
-    result = run("csv", tmp_path / "a.csv", "-o", out)
+    result = run("csv", tmp_path / "a.csv", "-o", out, "--skip-rejected")
     assert result.exit_code == 0, result.output
     assert "3 rows read = 1 kept + 2 turned away" in result.stdout
     assert (
@@ -99,8 +99,29 @@ def test_a_broken_file_leaves_the_old_table_as_it_was(tmp_path: Path) -> None:
 
 def test_unknown_domains_are_turned_away_when_a_policy_is_given(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(OWN + GOOD + GOOD.replace("a:1", "a:2").replace("code", "cod"))
-    result = run("csv", tmp_path / "a.csv", "-o", tmp_path / "t.parquet", "--policy", "git", "--json")
+    words = ("csv", tmp_path / "a.csv", "-o", tmp_path / "t.parquet", "--policy", "git", "--json")
+    result = run(*words, "--skip-rejected")
     assert json.loads(result.stdout)["reasons"] == {"unknown domain": 1}
+
+
+def test_a_wrong_row_of_a_table_ends_the_command_and_loses_nothing(tmp_path: Path) -> None:
+    feed, out = tmp_path / "a.csv", tmp_path / "t.parquet"
+    feed.write_text(OWN + GOOD + "a:2,ada,code,2023-11-14,1,1,1\n")
+    result = run("csv", feed, "-o", out)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, ActivityError)
+    assert result.exception.exit_code == 1
+    assert result.exception.where == f"{feed}:3, field 'occurred'"
+    assert "--skip-rejected" in (result.exception.hint or "")
+    assert not out.exists()
+    assert "without a zone" in (tmp_path / "t.rejects.csv").read_text()
+
+
+def test_an_exact_duplicate_is_dropped_without_a_fuss(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(OWN + GOOD + GOOD)
+    result = run("csv", tmp_path / "a.csv", "-o", tmp_path / "t.parquet")
+    assert result.exit_code == 0, result.output
+    assert "2 rows read = 1 kept + 1 turned away" in result.stdout
 
 
 def test_git_and_its_window(tmp_path: Path) -> None:

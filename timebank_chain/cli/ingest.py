@@ -81,6 +81,10 @@ Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files to read, plain or gzip.", show_default=False)
 ]
 
+SkipRejected = Annotated[
+    bool, typer.Option("--skip-rejected", help="Keep the good rows although others were turned away.")
+]
+
 _PROGRESS_STEP = 1_000
 
 
@@ -93,6 +97,7 @@ class _Job:
     output: Path
     rejects: Path
     rejects_wanted: bool
+    skip_rejected: bool
     salt_key: bytes
     salt_is_public: bool
     now_ms: int
@@ -200,6 +205,7 @@ def ingest_csv(
     until: Until = None,
     salt_key: SaltKey = None,
     rejects: Rejects = None,
+    skip_rejected: SkipRejected = False,
     as_json: AsJson = False,
 ) -> None:
     """Read CSV: in our columns (id, member, domain, occurred, [window,] interaction, originality,
@@ -209,7 +215,8 @@ def ingest_csv(
     """
     from timebank_chain.activity.sources import csv_rows
 
-    _ingest_files("csv", csv_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+    job = _job("csv", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    _ingest_files(job, csv_rows, mapping)
 
 
 @app.command("jsonl")
@@ -221,6 +228,7 @@ def ingest_jsonl(
     until: Until = None,
     salt_key: SaltKey = None,
     rejects: Rejects = None,
+    skip_rejected: SkipRejected = False,
     as_json: AsJson = False,
 ) -> None:
     """Read JSON lines, one object a line; a mapping may name nested keys (actor.name).
@@ -229,7 +237,8 @@ def ingest_jsonl(
     """
     from timebank_chain.activity.sources import jsonl_rows
 
-    _ingest_files("jsonl", jsonl_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+    job = _job("jsonl", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    _ingest_files(job, jsonl_rows, mapping)
 
 
 @app.command("parquet")
@@ -241,6 +250,7 @@ def ingest_parquet(
     until: Until = None,
     salt_key: SaltKey = None,
     rejects: Rejects = None,
+    skip_rejected: SkipRejected = False,
     as_json: AsJson = False,
 ) -> None:
     """Read Parquet of any flat schema, or our own activity tables (to merge or to salt them anew).
@@ -249,28 +259,19 @@ def ingest_parquet(
     """
     from timebank_chain.activity.sources import parquet_rows
 
-    _ingest_files("parquet", parquet_rows, files, mapping, output, rejects, salt_key, until, policy, as_json)
+    job = _job("parquet", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    _ingest_files(job, parquet_rows, mapping)
 
 
 def _ingest_files(
-    kind: str,
-    read: Callable[[Path, ColumnMapping | None], Iterator[RawRecord]],
-    files: list[Path],
-    mapping: Path | None,
-    output: Path,
-    rejects: Path | None,
-    salt_key: Path | None,
-    until: str | None,
-    policy: str | None,
-    as_json: bool,
+    job: _Job, read: Callable[[Path, ColumnMapping | None], Iterator[RawRecord]], mapping: Path | None
 ) -> None:
     from timebank_chain.activity.mapping import load_mapping
 
-    job = _job(kind, files, output, rejects, salt_key, until, policy, None, as_json)
     rules = None if mapping is None else load_mapping(mapping)
-    names = ", ".join(str(file) for file in files)
+    names = ", ".join(str(file) for file in job.inputs)
     with _progress(f"reading {names}", "rows") as advance:
-        result = _clean(job, _counted((row for file in files for row in read(file, rules)), advance))
+        result = _clean(job, _counted((row for file in job.inputs for row in read(file, rules)), advance))
     _finish(job, result)
 
 
@@ -284,8 +285,14 @@ def _job(
     policy: str | None,
     window: str | None,
     as_json: bool,
+    *,
+    skip: bool = True,
 ) -> _Job:
-    """Check the options before anything is read, so that nothing fails after long work."""
+    """Check the options before anything is read, so that nothing fails after long work.
+
+    A repository or dump always holds rows that are no acts; a table is its owner's to correct, so there
+    ``skip`` has to be asked for.
+    """
     from timebank_chain.activity import load_salt_key
 
     if output.is_dir():
@@ -317,6 +324,7 @@ def _job(
         output=output,
         rejects=place,
         rejects_wanted=rejects is not None,
+        skip_rejected=skip,
         salt_key=load_salt_key(salt_key),
         salt_is_public=salt_key is None,
         now_ms=time.time_ns() // 1_000_000,
@@ -378,6 +386,16 @@ def _finish(job: _Job, result: CleanResult) -> None:
             f"no row can be used of {result.read:,} read" + (f" ({reasons})" if reasons else ""),
             where=", ".join(str(path) for path in job.inputs),
             hint=f"see {job.rejects}" if rejected else "the input is empty",
+        )
+    wrong = [reject for reject in result.rejects if not reject.reason.startswith("duplicate: ")]
+    if wrong and not job.skip_rejected:
+        first = wrong[0]
+        field = f", field {first.field!r}" if first.field else ""
+        raise ActivityError(
+            f"{len(wrong):,} of {result.read:,} rows cannot be used, the first because of {first.reason}",
+            where=f"{first.source}:{first.line}{field}",
+            hint=f"correct them (all stand in {job.rejects}), or add --skip-rejected to keep the other "
+            f"{len(result.table):,}",
         )
     write_activity(result.table, job.output)
     body = _body(job, result)
