@@ -73,12 +73,12 @@ contract CreditsTest is System {
         AccountLeaf memory leaf = _leaves[1];
         // Safe casts because one bit inside the field's width is set.
         // forge-lint: disable-start(unsafe-typecast)
-        uint64 flip = uint64(1 << (bit % 64));
-        uint32 flip32 = uint32(1 << (bit % 32));
+        uint64 flip = uint64(2 ** (bit % 64));
+        uint32 flip32 = uint32(2 ** (bit % 32));
         // forge-lint: disable-end(unsafe-typecast)
         field %= 10;
         if (field == 0) leaf.index ^= flip32;
-        else if (field == 1) leaf.account = address(uint160(leaf.account) ^ uint160(1 << (bit % 160)));
+        else if (field == 1) leaf.account = address(uint160(leaf.account) ^ uint160(2 ** (bit % 160)));
         else if (field == 2) leaf.activityEnd ^= flip32;
         else if (field == 3) leaf.earned ^= flip;
         else if (field == 4) leaf.runningEarned ^= flip;
@@ -269,6 +269,8 @@ contract CreditsTest is System {
     /* STEPS */
 
     function _account(uint256 i) private pure returns (address) {
+        // Safe cast because the sum is small.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return i == 2 ? PLACEHOLDER : address(uint160(0x1000 + i));
     }
 

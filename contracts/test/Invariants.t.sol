@@ -33,6 +33,8 @@ contract Clerk is System {
     }
 
     function member(uint256 i) public pure returns (address) {
+        // Safe cast because the sum is small.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return address(uint160(0x2000 + i % MEMBERS));
     }
 

@@ -117,6 +117,7 @@ contract LibrariesTest is System {
         bytes32[] memory proof = proofOf(levels, index);
         bytes32 root = rootOf(levels);
         isTrue(this.verify(hashes[index], index, proof, root), "an honest proof");
+        // forge-lint: disable-next-line(unsafe-typecast)
         isTrue(this.verifyHead(hashes[index], index, proof, bytes28(root)), "an honest proof of the root's head");
 
         uint256 wrong = elsewhere % levels[0].length;
@@ -124,12 +125,13 @@ contract LibrariesTest is System {
         isTrue(!this.verify(hashes[index], index + levels[0].length, proof, root), "an index beyond the tree must fail");
         isTrue(!this.verify(hashes[index], index, proof, root ^ bytes32(uint256(1))), "a flipped root must fail");
         isTrue(
+            // forge-lint: disable-next-line(unsafe-typecast)
             !this.verifyHead(hashes[index], index, proof, bytes28(root) ^ bytes28(uint224(1))),
             "a flipped root head must fail"
         );
         if (proof.length > 0) {
             uint256 level = seed % proof.length;
-            proof[level] ^= bytes32(1 << (seed >> 8) % 256);
+            proof[level] ^= bytes32(2 ** ((seed >> 8) % 256));
             isTrue(!this.verify(hashes[index], index, proof, root), "a flipped sibling must fail");
         }
     }
