@@ -1,0 +1,155 @@
+"""Rows, rejects and ranges: the small parts.
+
+rejects file
+|- each reject once, also over restarts
+|- a line cut off by a crash is written anew
+`- a file that cannot be written stops the oracle: nothing is left out unsaid
+intake
+|- acts settle when their window closes; the order of the feed does not matter
+`- an act counted over another window is rejected, the others are taken
+claim ranges
+`- cover every wanted index once, bridge small gaps, stay within the batch
+why not next
+`- each way a header can fail to be next is named
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.oracle.test_sign import HEADER as EPOCH_HEADER
+from timebank_chain.activity import Reject
+from timebank_chain.errors import OracleError
+from timebank_chain.oracle.claims import MAX_GAP, ranges
+from timebank_chain.oracle.intake import EpochIntake, read_intake
+from timebank_chain.oracle.propose import why_not_next
+from timebank_chain.oracle.rejects import RejectsFile
+from timebank_chain.oracle.state import OracleState
+from timebank_chain.units import EpochNumber, MicroCredit, Milliseconds, RateQ24
+from timebank_chain.valuation import load_policy, policy_with
+
+HEADER = "id,member,domain,occurred,window,interaction,originality,engagement\n"
+
+
+def reject(number: int, record: str = '{"a": "1,2"}') -> Reject:
+    return Reject("feed.csv", number, f"id {number}", "occurred", "late: it settled before", record)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_reject_is_listed_once_also_over_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    assert RejectsFile(path).append([reject(1), reject(2, "several\nlines")]) == 2
+    again = RejectsFile(path)
+    assert again.append([reject(1), reject(2, "several\nlines"), reject(3)]) == 1
+    assert again.append([reject(3)]) == 0
+    assert [row["line"] for row in rows(path)] == ["1", "2", "3"]
+
+
+def test_a_line_cut_off_by_a_crash_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    RejectsFile(path).append([reject(1), reject(2)])
+    path.write_bytes(path.read_bytes()[:-9])
+    assert RejectsFile(path).append([reject(1), reject(2)]) == 1
+    assert rows(path)[-1]["record"] == reject(2).record
+
+
+def test_a_rejects_file_that_cannot_be_written_stops(tmp_path: Path) -> None:
+    with pytest.raises(OracleError, match="rejects file cannot be written"):
+        RejectsFile(tmp_path / "no such folder" / "rejects.csv").append([reject(1)])
+
+
+def intake(path: Path, *, start: int, end: int) -> EpochIntake:
+    return read_intake(
+        {"feed.csv": path},
+        None,
+        policy_with(load_policy("identity"), window_ms=1_000),
+        start_ms=start,
+        end_ms=end,
+        now_ms=10_000,
+        salt_key=b"0123456789abcdef",
+        is_closed=lambda _record: False,
+    )
+
+
+def test_acts_settle_when_their_window_closes_in_any_order(tmp_path: Path) -> None:
+    lines = [f"a{at},member,general,{at},,1,1,1\n" for at in (0, 1, 1_000, 1_001, 2_000, 2_001, 9_000)]
+    tables = []
+    for seed in range(3):
+        random.Random(seed).shuffle(lines)
+        path = tmp_path / f"{seed}.csv"
+        path.write_text(HEADER + "".join(lines))
+        tables.append(intake(path, start=1_000, end=2_001))
+    for taken in tables:
+        assert taken.table.id == ["a1", "a1000", "a1001"]
+        assert taken.waiting == 3
+        assert [one.id for one in taken.rejects] == ["a0"]
+        assert taken.table.salt.tobytes() == tables[0].table.salt.tobytes()
+
+
+def test_an_act_of_another_window_is_rejected_alone(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(HEADER + "right,m,general,500,1s,1,1,1\nother,m,general,500,2s,1,1,1\n")
+    taken = intake(path, start=0, end=5_000)
+    assert taken.table.id == ["right"]
+    (refused,) = taken.rejects
+    assert (refused.id, refused.line) == ("other", 3)
+    assert refused.reason == "other window: counted over 2s, the policy waits 1s"
+
+
+@given(
+    wanted=st.sets(st.integers(0, 400)).map(sorted),
+    batch=st.integers(1, 120),
+)
+def test_ranges_cover_every_index_once(wanted: list[int], batch: int) -> None:
+    made = list(ranges(wanted, batch=batch))
+    covered = [index for part in made for index in range(part.first, part.first + part.count)]
+    assert len(set(covered)) == len(covered)
+    assert set(wanted) <= set(covered)
+    assert all(1 <= part.count <= batch for part in made)
+    assert len(covered) <= len(wanted) * (MAX_GAP + 1)
+
+
+STATE = OracleState(
+    block=1,
+    time_ms=Milliseconds(10),
+    latest_epoch=EpochNumber(0),
+    latest_header_hash=bytes(32),
+    latest_end_ms=Milliseconds(0),
+    pending=None,
+    policy_hash=bytes(32),
+    rate_q24=RateQ24(1),
+    quorum=frozenset(),
+    threshold=1,
+    bond_wei=1,
+    paused=False,
+    bonus=MicroCredit(5),
+    withdrawable_wei=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"epoch": 2}, "the next one is 1"),
+        ({"previous_header_hash": b"\x01" * 32}, "follows another header"),
+        ({"policy_hash": b"\x01" * 32}, "valued by policy 0x0101"),
+        ({"rate_q24": 2}, "its rate is 2, the chain's is 1"),
+        ({"pot": 6}, "its pot is 6 micro-credits, the fee pool holds 5"),
+    ],
+)
+def test_why_a_header_is_not_next(changes: dict[str, object], reason: str) -> None:
+    assert why_not_next(EPOCH_HEADER, STATE) is None
+    found = why_not_next(replace(EPOCH_HEADER, **changes), STATE)  # type: ignore[arg-type]  # fields of the header
+    assert found is not None
+    assert reason in found
