@@ -20,6 +20,7 @@ trouble
 |- another policy than the chain's is fatal at the start
 |- a wrong folder, no first start, a paused oracle
 |- a feed that shrank ends the run; a damaged row does not
+|- what a later tick can mend is tried again, waiting longer each time
 `- stop between steps
 """
 
@@ -30,10 +31,10 @@ import json
 
 import pytest
 
-from tests.oracle.stage import EPOCH_MS, WINDOW_SECONDS, Stage, placeholder
+from tests.oracle.stage import EPOCH_MS, WINDOW_SECONDS, ChainClock, Stage, placeholder
 from tests.world import SIGNERS
 from timebank_chain.epoch import epoch_folder, read_epoch, read_policy, verify_epoch
-from timebank_chain.errors import OracleError
+from timebank_chain.errors import ActivityError, OracleError
 from timebank_chain.oracle.daemon import Did
 from timebank_chain.oracle.feed import FeedChanged
 from timebank_chain.oracle.sign import SIGNATURES_FOLDER, sign_header, write_signature
@@ -266,6 +267,34 @@ def test_a_feed_that_shrank_ends_the_run(stage: Stage) -> None:
     with pytest.raises(FeedChanged, match="vanished"):
         daemon.run(poll_seconds=1)
     assert stage.counts()["EpochProposed"] == 1
+
+
+def test_what_a_later_tick_can_mend_is_tried_again(stage: Stage) -> None:
+    whole = stage.feed.read_text()
+    stage.feed.write_text("not our columns\n1\n")
+    past_end(stage)
+    daemon = stage.daemon()
+    naps: list[float] = []
+
+    class MendingClock(ChainClock):
+        def sleep(self, seconds: float) -> None:
+            naps.append(seconds)
+            super().sleep(seconds)
+            if len(naps) == 3:
+                stage.feed.write_text(whole)
+
+    daemon.clock = MendingClock(stage.world.connection)
+    daemon.checkpoint = lambda step: daemon.stop.set() if step == "proposed" else None
+    daemon.run(poll_seconds=1)
+    assert naps == [1, 2, 4]
+    assert stage.counts() == {"EpochProposed": 1}
+    with pytest.raises(ActivityError):
+        stage.feed.write_text("not our columns\n1\n" + "x" * 200 + "\n")
+        stage.journal().forget_feed()
+        past_end(stage, 2)
+        fresh = stage.daemon()
+        stage.world.connection.advance_time(WINDOW_SECONDS + 1)
+        fresh.run(poll_seconds=1, once=True)
 
 
 def test_malformed_rows_are_rejected_and_the_rest_is_valued(stage: Stage) -> None:

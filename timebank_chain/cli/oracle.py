@@ -281,6 +281,7 @@ def propose(
     from timebank_chain.chain.addresses import address_bytes
     from timebank_chain.epoch import read_epoch
     from timebank_chain.oracle.propose import propose_call
+    from timebank_chain.oracle.settings import STATE_FOLDER
     from timebank_chain.oracle.sign import collect_signatures
     from timebank_chain.oracle.state import read_state
 
@@ -289,7 +290,7 @@ def propose(
     header = published.header
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    with sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+    with sending(timebank, signer, state or folder / STATE_FOLDER, dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
         collected = collect_signatures(
             published.folder,
@@ -328,12 +329,13 @@ def finalise(
     Example: timebank oracle finalise --epochs epochs --deployment deployment.json --keystore me.json --yes
     """
     from timebank_chain.oracle.propose import finalise_call, proposed_header
+    from timebank_chain.oracle.settings import STATE_FOLDER
     from timebank_chain.oracle.state import read_state
 
     folder = require_epochs(epochs)
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    with sending(timebank, signer, state or folder / ".oracle", dry_run=dry_run) as submitter:
+    with sending(timebank, signer, state or folder / STATE_FOLDER, dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
         if now.pending is None or (number is not None and now.pending.epoch != number):
             what = "no epoch is" if now.pending is None else f"epoch {now.pending.epoch}, not {number}, is"
@@ -359,10 +361,10 @@ def status(
 
     Example: timebank oracle status --epochs epochs --deployment deployment.json --json
     """
-    from timebank_chain.oracle.settings import JOURNAL_FILE
+    from timebank_chain.oracle.settings import JOURNAL_FILE, STATE_FOLDER
 
     timebank = open_system(rpc_url, deployment)
-    folder = state or (epochs / ".oracle" if epochs else None)
+    folder = state or (epochs / STATE_FOLDER if epochs else None)
     journal = None
     if folder is not None and (folder / JOURNAL_FILE).exists():
         journal = open_journal(timebank, folder)

@@ -14,6 +14,7 @@ is in the journal.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import structlog
 
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.deployment import ensure_trusted
+from timebank_chain.chain.node_errors import translated
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.system import Timebank
 from timebank_chain.epoch import EpochBuild, EpochHeader, PublishedEpoch, epoch_folder, read_epoch
@@ -179,7 +181,7 @@ class OracleDaemon:
         failures = 0
         while not self.stop.is_set():
             try:
-                tick = self.tick()
+                tick = self._guarded_tick()
             except (*FATAL, FeedChanged):
                 raise
             except TimebankError as error:
@@ -197,6 +199,17 @@ class OracleDaemon:
                     return
                 self.clock.sleep(poll_seconds)
         log.info("stopped")
+
+    def _guarded_tick(self) -> Tick:
+        """Tick; whatever node, disk or journal raise becomes one of our errors."""
+        try:
+            with translated():
+                return self.tick()
+        except (OSError, sqlite3.Error) as error:
+            raise OracleError(
+                f"a file cannot be read or written: {error}",
+                hint="look at the disk and at the rights of feed, epochs and state",
+            ) from error
 
     def preview(self) -> tuple[OracleState, EpochBuild | None]:
         """Return the state and the epoch that would be closed now, built in memory; nothing is written."""
