@@ -201,8 +201,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_three_epochs_through_kills_and_stops(site: Site) -> None:
     # A block a second, as elsewhere; the other tests run on anvil's default, a block a transaction.
     site.timebank.connection.w3.provider.make_request("evm_setIntervalMining", [1])  # type: ignore[arg-type,union-attr]  # anvil's own method
-    site.act("member1")
-    site.act("somebody without a wallet")
+    site.act("member1", site.start_ms + 1)
+    site.act("somebody without a wallet", site.start_ms + 2)
     daemon = site.start("signer1", "signer2")
     wait_for(daemon, "sending", 1)  # journalled, about to be broadcast
     daemon.send_signal(signal.SIGKILL)
