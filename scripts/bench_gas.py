@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in rows:
             beside = ", ".join(f"{name} {gas:,}" for name, gas in row.beside)
             table.add_row(row.operation, f"{row.gas_each:,}", beside)
-        Console(soft_wrap=True).print(table)
+        Console(width=110).print(table)
     claims = {row.operation: row.gas_each for row in rows}
     below = claims["first claim, 20-deep"] < MORPHO[0] and claims["later claim, 20-deep"] < MORPHO[1]
     if not below:
