@@ -148,8 +148,8 @@ interface IRateOracle {
     /// @notice No proposal is pending.
     error NothingPending();
 
-    /// @notice Another epoch than the one given is pending.
-    error EpochNotPending(uint32 epoch, uint32 pendingEpoch);
+    /// @notice The proposal to void is not the pending one: it was voided or finalised, and another was made since.
+    error ProposalNotPending(bytes32 headerHash, bytes32 pendingHash);
 
     /// @notice The header given is not the one proposed.
     error HeaderMismatch(bytes32 headerHash, bytes32 pendingHash);
@@ -234,12 +234,13 @@ interface IRateOracle {
     /// @notice Voids the pending epoch. Part of the bond goes to the challenger, the rest is burned, so that a
     /// proposer gains nothing by challenging itself.
     /// @dev Works until the epoch is finalised, also after the window. Requirements: the caller's role
-    /// (`AccessManagedUnauthorized`), one is pending (`NothingPending`), this number (`EpochNotPending`).
-    /// Emits `EpochVoided`.
-    /// @param epoch Number of the pending epoch.
+    /// (`AccessManagedUnauthorized`), one is pending (`NothingPending`), this one (`ProposalNotPending`).
+    /// Emits `EpochVoided`. Named by its hash, because a void is scheduled long before it is executed: another proposal
+    /// of the same number, made in between, is refused. Surprise: the same header proposed again is the same proposal.
+    /// @param headerHash Hash of the pending header.
     /// @param challenger Who found the fault; zero burns the whole bond.
     /// @param reason One sentence for the record.
-    function voidEpoch(uint32 epoch, address challenger, string calldata reason) external;
+    function voidProposal(bytes32 headerHash, address challenger, string calldata reason) external;
 
     /// @notice Pays out bonds and rewards that wait for the caller.
     /// @dev Requirements: something waits (`NoBondToWithdraw`); the receiver accepts it (`FailedCall` or its own

@@ -150,10 +150,10 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc IRateOracle
-    function voidEpoch(uint32 epoch, address challenger, string calldata reason) external restricted {
+    function voidProposal(bytes32 headerHash, address challenger, string calldata reason) external restricted {
         require(_state.pendingUntil != 0, NothingPending());
-        uint32 pendingEpoch = _state.latestEpoch + 1;
-        require(epoch == pendingEpoch, EpochNotPending(epoch, pendingEpoch));
+        bytes32 pendingHash = _pendingHeaderHash;
+        require(headerHash == pendingHash, ProposalNotPending(headerHash, pendingHash));
 
         // Rounded down against the challenger: the difference is burned.
         uint256 held = _pendingBond;
@@ -162,7 +162,7 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
 
         _state.pendingUntil = 0;
         withdrawableBond[challenger] += reward;
-        emit EpochVoided(epoch, _pendingHeaderHash, challenger, reward, burned, reason);
+        emit EpochVoided(_state.latestEpoch + 1, headerHash, challenger, reward, burned, reason);
 
         Address.sendValue(payable(address(0)), burned);
     }

@@ -83,9 +83,9 @@ contract Clerk is System {
 
     function voidEpoch(bool forNobody) external {
         if (oracle.pending().epoch == 0) return;
-        uint32 epoch = oracle.pending().epoch;
+        bytes32 headerHash = oracle.pending().headerHash;
         vm.prank(governor);
-        oracle.voidEpoch(epoch, forNobody ? address(0) : stranger, "the clerk says so");
+        oracle.voidProposal(headerHash, forNobody ? address(0) : stranger, "the clerk says so");
         destroyedBonds += forNobody ? BOND : BOND / 2;
     }
 

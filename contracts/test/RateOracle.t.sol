@@ -288,9 +288,12 @@ contract RateOracleTest is System {
     function test_VoidedEpochRewardsTheChallengerAndBurnsTheRest() public {
         EpochHeader memory header = _header();
         propose(header);
+        bytes32 headerHash = oracle.hashHeader(header);
         uint256 burnedBefore = address(0).balance;
+        vm.expectEmit();
+        emit IRateOracle.EpochVoided(1, headerHash, stranger, BOND / 2, BOND / 2, "leaf 3 has another value");
         vm.prank(governor);
-        oracle.voidEpoch(1, stranger, "leaf 3 has another value");
+        oracle.voidProposal(headerHash, stranger, "leaf 3 has another value");
         equal(oracle.withdrawableBond(stranger), BOND / 2, "reward");
         equal(oracle.withdrawableBond(proposer), 0, "the proposer's bond");
         equal(address(0).balance - burnedBefore, BOND / 2, "burned");
@@ -302,17 +305,56 @@ contract RateOracleTest is System {
     }
 
     function test_VoidingForNobodyBurnsTheWholeBond() public {
-        propose(_header());
+        EpochHeader memory header = _header();
+        propose(header);
+        bytes32 headerHash = oracle.hashHeader(header);
         vm.prank(governor);
-        oracle.voidEpoch(1, address(0), "nobody found it");
+        oracle.voidProposal(headerHash, address(0), "nobody found it");
         equal(address(oracle).balance, 0, "held");
     }
 
-    function test_RevertWhen_AnotherEpochIsVoided() public {
-        propose(_header());
-        vm.expectRevert(abi.encodeWithSelector(IRateOracle.EpochNotPending.selector, 2, 1));
+    function testFuzz_RevertWhen_AnotherHeaderIsVoided(bytes32 other) public {
+        EpochHeader memory header = _header();
+        propose(header);
+        bytes32 headerHash = oracle.hashHeader(header);
+        if (other == headerHash) other = 0;
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.ProposalNotPending.selector, other, headerHash));
         vm.prank(governor);
-        oracle.voidEpoch(2, stranger, "wrong number");
+        oracle.voidProposal(other, stranger, "another header");
+    }
+
+    /// @dev What the last proposal left in storage is not a proposal.
+    function test_RevertWhen_AHeaderNoLongerPendingIsVoided() public {
+        EpochHeader memory header = _header();
+        bytes32 headerHash = oracle.hashHeader(header);
+        proposeAndFinalise(header);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.NothingPending.selector));
+        vm.prank(governor);
+        oracle.voidProposal(headerHash, stranger, "too late");
+    }
+
+    /// @dev The governor waits; meanwhile the proposal is voided otherwise and an honest one takes its number.
+    function test_ScheduledVoidMeetsNoOtherProposal() public {
+        manager.grantRole(GOVERNOR, address(this), 0);
+        manager.grantRole(GOVERNOR, governor, 1 hours);
+        EpochHeader memory header = _header();
+        propose(header);
+        bytes32 headerHash = oracle.hashHeader(header);
+        bytes memory call = abi.encodeCall(oracle.voidProposal, (headerHash, stranger, "leaf 3 has another value"));
+        vm.prank(governor);
+        manager.schedule(address(oracle), call, 0);
+        oracle.voidProposal(headerHash, stranger, "leaf 3 has another value");
+
+        EpochHeader memory honest = _header();
+        honest.accountRoot = keccak256("corrected");
+        propose(honest);
+        bytes32 honestHash = oracle.hashHeader(honest);
+        vm.warp(block.timestamp + 1 hours);
+        vm.expectRevert(abi.encodeWithSelector(IRateOracle.ProposalNotPending.selector, headerHash, honestHash));
+        vm.prank(governor);
+        manager.execute(address(oracle), call);
+        equal(oracle.pending().headerHash, honestHash, "the honest proposal is pending still");
+        equal(address(oracle).balance, BOND + BOND / 2, "its bond is held whole");
     }
 
     function test_RevertWhen_ABondIsWithdrawnTwiceInOne() public {
@@ -340,7 +382,7 @@ contract RateOracleTest is System {
         else if (which % 7 == 3) oracle.setBond(0);
         else if (which % 7 == 4) oracle.setChallengeWindow(0);
         else if (which % 7 == 5) oracle.setProposalsPaused(true);
-        else oracle.voidEpoch(1, stranger, "");
+        else oracle.voidProposal(keccak256("theirs"), stranger, "");
     }
 
     function test_ReplacedQuorumNoLongerCounts() public {

@@ -104,7 +104,7 @@ abstract contract System is Checks {
         setters[2] = oracle.setQuorum.selector;
         setters[3] = oracle.setBond.selector;
         setters[4] = oracle.setChallengeWindow.selector;
-        setters[5] = oracle.voidEpoch.selector;
+        setters[5] = oracle.voidProposal.selector;
         manager.setTargetFunctionRole(address(oracle), setters, GOVERNOR);
         _grant(address(oracle), oracle.setProposalsPaused.selector, GUARDIAN);
         _grant(address(feePool), feePool.setSplit.selector, GOVERNOR);

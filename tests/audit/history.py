@@ -255,6 +255,5 @@ def _propose_and_void(world: World, built: EpochBuild) -> None:
     """Propose an epoch that pays one account less than it earned, and void it."""
     wrong = replace(built.header, total_mint=built.header.total_mint - 1)
     world.propose(wrong)
-    govern(
-        world, world.timebank.rate_oracle.void_epoch(wrong.epoch, world.address("stranger"), "a wrong total")
-    )
+    oracle = world.timebank.rate_oracle
+    govern(world, oracle.void_proposal(wrong.hash(), world.address("stranger"), "a wrong total"))

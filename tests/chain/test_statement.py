@@ -45,6 +45,7 @@ from timebank_chain.chain.reverts import (
     NoEpochFinalised,
     NothingToClaim,
     NotLinked,
+    ProposalNotPending,
     ProposalsPaused,
     TooEarly,
 )
@@ -264,7 +265,8 @@ class TestGovernance:
         timebank, governor = world.timebank, world.signers["governor"]
         epoch = world.make_epoch({world.address("member1"): 5})
         world.propose(epoch.header)
-        call = timebank.rate_oracle.void_epoch(1, world.address("stranger"), "leaf 0 is wrong")
+        found = world.address("stranger")
+        call = timebank.rate_oracle.void_proposal(epoch.header.hash(), found, "leaf 0 is wrong")
         timebank.govern(governor, call)
         world.connection.advance_time(601)
         assert timebank.govern(governor, call).state is GovernanceState.DONE
@@ -276,6 +278,30 @@ class TestGovernance:
         assert world.connection.balance_wei(receiver) == share
         world.run_epoch({world.address("member1"): 5})
         assert timebank.rate_oracle.latest_epoch() == 1
+
+    def test_scheduled_void_meets_no_other_proposal(self, world: World) -> None:
+        """Of two scheduled voids one is executed; the other must not meet the corrected proposal."""
+        timebank, governor, oracle = world.timebank, world.signers["governor"], world.timebank.rate_oracle
+        wrong = world.make_epoch({world.address("member1"): 5}).header
+        world.propose(wrong)
+        scheduled = oracle.void_proposal(wrong.hash(), world.address("stranger"), "leaf 0 is wrong")
+        other = oracle.void_proposal(wrong.hash(), world.address("payee"), "leaf 0 is wrong")
+        timebank.govern(governor, scheduled)
+        timebank.govern(governor, other)
+        world.connection.advance_time(601)
+        timebank.govern(governor, other)
+
+        right = world.make_epoch({world.address("member1"): 6}).header
+        assert (right.epoch, right.hash() != wrong.hash()) == (wrong.epoch, True)
+        world.propose(right)
+        with pytest.raises(ProposalNotPending) as caught:
+            timebank.govern(governor, scheduled)
+        assert caught.value.values == {"headerHash": wrong.hash(), "pendingHash": right.hash()}
+        assert "0x" + wrong.hash().hex() in caught.value.message
+        pending = oracle.pending()
+        assert pending is not None
+        assert pending.header_hash == right.hash()
+        world.finalise(right)
 
     def test_pausing_at_once(self, world: World) -> None:
         timebank = world.timebank

@@ -7,6 +7,7 @@
     |- status: text and JSON
     |- verify: passes; changed code -> exit 3, naming the contract
     |- set-rate, set-policy, set-quorum, void-epoch: schedule, wait, execute
+    |- void-epoch is bound to a header: by number, by hash, after another proposal took the number, too late
     `- pause: at once
     wallet
     |- create, import (file and standard input), list; nothing secret is printed
@@ -25,7 +26,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,49 @@ class TestChain:
         assert (set(oracle.signers()), oracle.threshold()) == ({MEMBER, PAYEE}, 2)
         assert run("chain", "set-quorum", "--signer", MEMBER, "--threshold", 2).code == 2
         assert run("chain", "set-rate", "0").code == 2
+
+    def test_a_void_is_for_one_header(self, deployed: tuple[Path, World]) -> None:
+        home, world = deployed
+        timebank, oracle = world.timebank, world.timebank.rate_oracle
+        told = ["--challenger", PAYEE, "--reason", "leaf 0 is wrong", *sender("governor"), "--yes", "--json"]
+        assert run("chain", "void-epoch", *told).code == 2
+        assert run("chain", "void-epoch", "--header-hash", "0x12", *told).code == 2
+        nothing = run("chain", "void-epoch", 2, *told)
+        assert (nothing.code, nothing.error["code"]) == (1, "NotTheProposal")
+        assert "no epoch is proposed" in nothing.error["message"]
+
+        wrong = publish_next(timebank, home / "epochs", ["ada"], {"ada": MEMBER}).header
+        world.propose(wrong)
+        assert "epoch 2 is (header" in run("chain", "void-epoch", 3, *told).error["message"]
+        scheduled = run("chain", "void-epoch", 2, *told).document
+        wrong_hash = "0x" + wrong.hash().hex()
+        assert (scheduled["state"], scheduled["epoch"]) == ("scheduled", 2)
+        assert scheduled["header_hash"] == wrong_hash
+        waiting = run("chain", "void-epoch", 2, *told).document
+        assert (waiting["state"], waiting["header_hash"]) == ("waiting", wrong_hash)
+
+        # Another governance call voids it first; then a corrected one takes its number.
+        other = oracle.void_proposal(wrong.hash(), MEMBER, "leaf 0 is wrong")
+        timebank.govern(SIGNERS["governor"], other)
+        world.connection.advance_time(601)
+        timebank.govern(SIGNERS["governor"], other)
+        right = replace(wrong, total_mint=wrong.total_mint - 1)
+        right_hash = "0x" + right.hash().hex()
+        world.propose(right)
+        by_number = run("chain", "void-epoch", 2, *told)
+        by_hash = run("chain", "void-epoch", "--header-hash", wrong_hash, *told)
+        for ran in (by_number, by_hash):
+            assert (ran.code, ran.error["code"]) == (1, "NotTheProposal")
+            assert "void" in ran.error["message"] and "was for another header" in ran.error["message"]
+            assert wrong_hash in ran.error["message"] and right_hash in ran.error["message"]
+        assert right_hash in by_number.error["hint"]
+        pending = oracle.pending()
+        assert pending is not None and pending.header_hash == right.hash()
+
+        self.govern(
+            world, "void-epoch", 2, "--header-hash", right_hash, "--challenger", PAYEE, "--reason", "too"
+        )
+        assert oracle.pending() is None
 
     def test_pause_and_resume(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed

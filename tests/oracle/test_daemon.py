@@ -357,7 +357,9 @@ def _other(stage: Stage) -> object:
 
 def _void(stage: Stage, reason: str) -> None:
     timebank = stage.world.timebank
-    call = timebank.rate_oracle.void_epoch(1, SIGNERS["stranger"].address, reason)
+    pending = timebank.rate_oracle.pending()
+    assert pending is not None
+    call = timebank.rate_oracle.void_proposal(pending.header_hash, SIGNERS["stranger"].address, reason)
     for _ in range(3):
         step = timebank.govern(SIGNERS["governor"], call)
         if step.state == "done":

@@ -137,9 +137,17 @@ class RateOracle(ContractClient):
         """Propose sending the sender's returned bonds and challenger shares to ``receiver``."""
         return self._write("withdrawBond", receiver=receiver)
 
-    def void_epoch(self, epoch: int, challenger: str, reason: str) -> Call:
-        """Propose voiding the pending epoch (governance)."""
-        return self._write("voidEpoch", epoch=epoch, challenger=challenger, reason=reason)
+    def void_proposal(self, header_hash: bytes, challenger: str, reason: str) -> Call:
+        """Propose voiding the pending epoch (governance).
+
+        Parameters
+        ----------
+        header_hash
+            The pending header's: scheduled, the call can void no other proposal of the same number.
+        challenger
+            Who found the fault and gets a share of the bond; the zero address burns it whole.
+        """
+        return self._write("voidProposal", headerHash=header_hash, challenger=challenger, reason=reason)
 
     def set_policy(self, policy_hash: bytes, uri: str) -> Call:
         """Propose another policy from the next epoch on (governance)."""

@@ -53,12 +53,12 @@ class NothingPending(Revert):
     HINT = "propose one: timebank oracle propose"
 
 
-class EpochNotPending(Revert):
-    """The epoch to void is not the proposed one."""
+class ProposalNotPending(Revert):
+    """The proposal to void was closed, and another one is pending."""
 
-    SIGNATURE = "EpochNotPending(uint32 epoch, uint32 pendingEpoch)"
-    SENTENCE = "epoch {epoch} is not proposed, epoch {pendingEpoch} is"
-    HINT = "name the proposed epoch"
+    SIGNATURE = "ProposalNotPending(bytes32 headerHash, bytes32 pendingHash)"
+    SENTENCE = "header {headerHash} is not the proposed one, that is {pendingHash}: nothing is voided"
+    HINT = "a scheduled void meets only its own header; look at the proposed one before voiding that too"
 
 
 class HeaderMismatch(Revert):

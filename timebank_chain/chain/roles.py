@@ -25,7 +25,7 @@ from timebank_chain.chain.transactions import Call
 #: (contract, role) -> functions.
 RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
     ("RateOracle", GOVERNOR_ROLE): (
-        "voidEpoch",
+        "voidProposal",
         "setPolicy",
         "setRate",
         "setQuorum",

@@ -236,6 +236,7 @@ def status(
             ("latest epoch", facts["latest_epoch"] or "none yet"),
             ("ends", format_time(facts["latest_end_ms"]) if facts["latest_epoch"] else ""),
             ("proposed", waiting + (" (proposals are paused)" if oracle["paused"] else "")),
+            *([("its header", pending["header_hash"])] if pending else []),
             ("supply", format_micro(facts["supply_micro"])),
             ("fee pool", f"depositors {format_micro(fees['depositors_micro'])}"),
             ("", f"bonus pot {format_micro(fees['bonus_micro'])}"),
@@ -486,9 +487,13 @@ def set_quorum(
 
 @app.command("void-epoch")
 def void_epoch(
-    epoch: Annotated[int, typer.Argument(help="Number of the proposed epoch.")],
     challenger: Annotated[str, typer.Option(metavar="ADDRESS", help="Who found the fault; gets a share.")],
     reason: Reason,
+    epoch: Annotated[int | None, typer.Argument(help="Number of the proposed epoch.")] = None,
+    header_hash: Annotated[
+        str | None,
+        typer.Option(metavar="HASH", help="Header of the proposal to void (default: the pending one's)."),
+    ] = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     deployment: DeploymentFile = None,
     keystore: Keystore = None,
@@ -500,18 +505,28 @@ def void_epoch(
 ) -> None:
     """Void a proposed epoch: run once to schedule, after the delay (within the window) to execute.
 
+    What is scheduled is bound to the header shown: it can void no other proposal of that number.
+
     Example: timebank chain void-epoch 7 --challenger 0x... --reason "leaf 12 is wrong" --from 0x...
     """
     from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.voiding import parse_header_hash, proposal_to_void
 
+    named = None if header_hash is None else parse_header_hash(header_hash)
+    finder = parse_address(challenger, what="--challenger")
     timebank = open_system(rpc_url, deployment)
-    call = timebank.rate_oracle.void_epoch(epoch, parse_address(challenger, what="--challenger"), reason)
+    signer = open_signer(keystore, sender, password_file)
+    pending = proposal_to_void(timebank, signer.address, epoch=epoch, header_hash=named)
+    shown = "0x" + pending.header_hash.hex()
+    if not as_json:
+        say(f"epoch {pending.epoch} is proposed with the header {shown}")
     govern(
         timebank,
-        open_signer(keystore, sender, password_file),
-        call,
-        question=f"void epoch {epoch}?",
+        signer,
+        timebank.rate_oracle.void_proposal(pending.header_hash, finder, reason),
+        question=f"void epoch {pending.epoch}, header {shown}?",
         schema="timebank.chain.void-epoch/1",
+        facts={"epoch": pending.epoch, "header_hash": shown},
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,

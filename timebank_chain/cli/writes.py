@@ -100,11 +100,15 @@ def govern(
     *,
     question: str,
     schema: str,
+    facts: Mapping[str, Any] | None = None,
     yes: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Do the next step of a restricted call: schedule it, tell how long to wait, or execute it."""
+    """Do the next step of a restricted call: schedule it, tell how long to wait, or execute it.
+
+    ``facts`` is what the JSON document says beyond the state and the transaction.
+    """
     step = timebank.govern(signer, call, dry_run=True)
     if step.receipt is not None and not dry_run:
         if not as_json and not yes:
@@ -112,7 +116,7 @@ def govern(
         confirm(question, yes=yes)
         step = timebank.govern(signer, call)
     if as_json:
-        body: dict[str, Any] = {"state": step.state.value, "ready_at": step.ready_at or None}
+        body: dict[str, Any] = {**(facts or {}), "state": step.state.value, "ready_at": step.ready_at or None}
         if step.receipt is not None:
             body |= step.receipt.to_json()
         print_json(schema, body)
