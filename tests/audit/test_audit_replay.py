@@ -61,6 +61,15 @@ def proposed(epoch: int = 1, bond: int = 100) -> tuple[str, str, dict[str, Any]]
     return "RateOracle", "EpochProposed", args
 
 
+def closing(epoch: int = 1, header: bytes = b"\x01" * 32) -> dict[str, Any]:
+    return {"epoch": epoch, "headerHash": header}
+
+
+def voided(reward: int, burned: int, header: bytes = b"\x01" * 32) -> tuple[str, str, dict[str, Any]]:
+    args = {**closing(header=header), "challenger": TAKER, "reward": reward, "burned": burned}
+    return "RateOracle", "EpochVoided", args
+
+
 def test_transfers_add_up() -> None:
     ledger = played(
         transfer(ZERO_ADDRESS, GIVER, 100), transfer(GIVER, TAKER, 30), transfer(TAKER, ZERO_ADDRESS, 10)
@@ -113,17 +122,17 @@ def test_a_rejected_request_can_be_made_again() -> None:
 @pytest.mark.parametrize(
     "steps",
     [
-        [("RateOracle", "EpochFinalised", {"epoch": 1})],
-        [proposed(), ("RateOracle", "EpochFinalised", {"epoch": 2})],
+        [("RateOracle", "EpochFinalised", closing())],
+        [proposed(), ("RateOracle", "EpochFinalised", closing(2))],
         [
             proposed(),
-            ("RateOracle", "EpochFinalised", {"epoch": 1}),
-            ("RateOracle", "EpochFinalised", {"epoch": 1}),
+            ("RateOracle", "EpochFinalised", closing()),
+            ("RateOracle", "EpochFinalised", closing()),
         ],
         [
             proposed(),
-            ("RateOracle", "EpochFinalised", {"epoch": 1}),
-            ("RateOracle", "EpochVoided", {"epoch": 1, "challenger": TAKER, "reward": 0, "burned": 0}),
+            ("RateOracle", "EpochFinalised", closing()),
+            voided(0, 0),
         ],
     ],
 )
@@ -131,12 +140,21 @@ def test_an_epoch_closed_that_is_not_pending(steps: list[tuple[str, str, dict[st
     assert len(played(*steps).anomalies_of("epochs")) == 1
 
 
+def test_an_epoch_closed_under_another_header() -> None:
+    other = b"\x02" * 32
+    finalised = ("RateOracle", "EpochFinalised", closing(header=other))
+    for close in (finalised, voided(40, 60, other)):
+        (difference,) = played(proposed(), close).anomalies_of("epochs")
+        assert other.hex() in difference.found
+        assert (b"\x01" * 32).hex() in difference.expected
+
+
 def test_bonds() -> None:
-    void = ("RateOracle", "EpochVoided", {"epoch": 1, "challenger": TAKER, "reward": 40, "burned": 60})
+    void = voided(40, 60)
     ledger = played(proposed(), void, ("RateOracle", "BondWithdrawn", {"owner": TAKER, "amount": 40}))
     assert not ledger.anomalies
     assert ledger.withdrawable[TAKER] == 0
-    lost = ("RateOracle", "EpochVoided", {"epoch": 1, "challenger": TAKER, "reward": 40, "burned": 59})
+    lost = voided(40, 59)
     assert len(played(proposed(), lost).anomalies_of("bonds")) == 1
     stolen = ("RateOracle", "BondWithdrawn", {"owner": GIVER, "amount": 1})
     assert len(played(proposed(), void, stolen).anomalies_of("bonds")) == 1

@@ -384,6 +384,15 @@ def _close(ledger: Ledger, event: Event, outcome: Literal["finalised", "voided"]
             f"an epoch was {outcome} that was not waiting",
         )
         return
+    if event.args["headerHash"] != pending.header_hash:
+        _anomaly(
+            ledger,
+            "epochs",
+            event,
+            f"header 0x{pending.header_hash.hex()}, as proposed",
+            f"0x{event.args['headerHash'].hex()}",
+            f"another header was {outcome} than the one proposed",
+        )
     pending.outcome = outcome
     pending.outcome_event = event
 
