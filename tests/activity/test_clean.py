@@ -390,3 +390,13 @@ def test_refuses_to_write_what_could_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(ActivityError, match="cannot write"):
         write_activity(some_table(), tmp_path / "no" / "t.parquet")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("occurred", [1_767_225_600, "1767225600", 10**9, 10**11 - 1])
+def test_seconds_are_not_taken_for_milliseconds(occurred: object) -> None:
+    result = clean([record(occurred=occurred)], now_ms=NOW_MS, salt_key=KEY)
+    assert len(result.table) == 0
+    (reject,) = result.rejects
+    assert reject.field == "occurred"
+    assert reject.reason.startswith("Unix seconds?")
+    assert "milliseconds" in reject.reason

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from timebank_chain.demo import fit_schedule, load_history
-from timebank_chain.errors import ActivityError, InputError, UsageError
+from timebank_chain.errors import ActivityError, UsageError
 from timebank_chain.valuation import load_policy, tau_of
 
 HOUR_MS = 3_600_000
@@ -121,15 +121,10 @@ def test_one_single_act_makes_one_epoch(tmp_path: Path) -> None:
     assert len(schedule.ends_ms) == 1
 
 
-def test_refuses_a_history_that_begins_in_1970(tmp_path: Path) -> None:
+def test_refuses_times_in_seconds(tmp_path: Path) -> None:
     feed = tmp_path / "feed.csv"
     feed.write_text(
-        "id,member,domain,occurred,interaction,originality,engagement\n"
-        "a,ada,code,1,1,1,1\nb,ada,code,1770000000777,1,1,1\n"
+        "id,member,domain,occurred,interaction,originality,engagement\na,ada,code,1770000000,1,1,1\n"
     )
-    now_ms = time.time_ns() // 1_000_000
-    history = load_history(
-        repo=None, stackexchange=None, activity=feed, mapping=None, policy=None, now_ms=now_ms
-    )
-    with pytest.raises(InputError, match="1970"):
-        fit_schedule(history, epochs=4, now_ms=now_ms)
+    with pytest.raises(ActivityError, match="Unix seconds"):
+        load(activity=feed)

@@ -34,7 +34,7 @@ def test_the_tutorial_ends_with_a_green_audit(tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{Path(binary).parent}:{os.environ['PATH']}"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETH_", "TIMEBANK_"))}
     done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env={**clean, "PATH": path},
+        ["bash", "-c", script], cwd=tmp_path, env={**clean, "PATH": path, "HOME": str(tmp_path)},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -46,6 +46,8 @@ _DECIMAL = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,30}))?")
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
 _NOT_FINITE = {"nan", "inf", "infinity"}
 _SHOWN_CHARACTERS = 60
+# Times in seconds from September 2001 to the year 5138; in milliseconds they lie before March 1973.
+_LOOKS_LIKE_SECONDS = range(10**9, 10**11)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -279,6 +281,12 @@ def _time(value: object) -> int:
         raise _Refusal(field, f"not a time: {_show(value)}")
     if not 0 <= ms <= MAX_TIME_MS:
         raise _Refusal(field, f"time out of range: {_show(value)}")
+    if ms in _LOOKS_LIKE_SECONDS:
+        raise _Refusal(
+            field,
+            f"Unix seconds? {_show(value)} would be {format_time(ms)} in milliseconds; write milliseconds, or a "
+            'mapping with format = "unix"',
+        )
     return ms
 
 

@@ -385,7 +385,7 @@ def _finish(job: _Job, result: CleanResult) -> None:
         raise ActivityError(
             f"no row can be used of {result.read:,} read" + (f" ({reasons})" if reasons else ""),
             where=", ".join(str(path) for path in job.inputs),
-            hint=f"see {job.rejects}" if rejected else "the input is empty",
+            hint=_way_out(job, result),
         )
     wrong = [reject for reject in result.rejects if not reject.reason.startswith("duplicate: ")]
     if wrong and not job.skip_rejected:
@@ -427,6 +427,18 @@ def _finish(job: _Job, result: CleanResult) -> None:
             "note: record ids are salted with the public key, which is fine for public data; "
             "add --salt-key FILE for data of people who may want it forgotten"
         )
+
+
+def _way_out(job: _Job, result: CleanResult) -> str:
+    if not result.rejects:
+        return "the input is empty"
+    if job.kind in {"git", "stackexchange"} and "window still open" in result.reasons():
+        longest = max(job.windows.values(), default=0)
+        return (
+            f"an act counts once its reactions have been watched for {format_duration(longest)}; wait, or "
+            f"watch for less: --window 1h (all stand in {job.rejects})"
+        )
+    return f"see {job.rejects}"
 
 
 def _body(job: _Job, result: CleanResult) -> dict[str, Any]:
