@@ -284,8 +284,8 @@ def _time(value: object) -> int:
     if ms in _LOOKS_LIKE_SECONDS:
         raise _Refusal(
             field,
-            f"Unix seconds? {_show(value)} would be {format_time(ms)} in milliseconds; write milliseconds, or a "
-            'mapping with format = "unix"',
+            f"Unix seconds? {_show(value)} would be {format_time(ms)} in milliseconds; write milliseconds, "
+            'or a mapping with format = "unix"',
         )
     return ms
 
