@@ -109,12 +109,12 @@ def print_report(report: AuditReport) -> None:
         box=None,
     )
     table.add_column("check", justify="right")
+    table.add_column("outcome")
     table.add_column("what was checked")
     table.add_column("looked at")
-    table.add_column("outcome")
     for check in report.checks:
         outcome = Text(_WORDS[check.status], style=_STYLES[check.status])
-        table.add_row(check.number, Text(check.name), Text(check.figure), outcome)
+        table.add_row(check.number, outcome, Text(check.name), Text(check.figure))
     console.print(table)
     for check in report.checks:
         for note in check.notes:
