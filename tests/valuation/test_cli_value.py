@@ -272,8 +272,8 @@ def test_indicators_of_another_window_are_refused(tmp_path):
     table = clean(rows, now_ms=2**47, salt_key=PUBLIC_SALT_KEY, windows={"general": 1_000}).table
     write_activity(table, own)
     error = failure("value", own, *WORKED)
-    assert "counted over 1s" in error["message"]
-    assert error["where"] == "activity 1"
+    assert "counted within 1s" in error["message"]
+    assert error["where"].startswith("activity row 1 (id ")
 
 
 def test_policy_list_and_hash():

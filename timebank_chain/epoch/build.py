@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from timebank_chain.activity import ActivityTable, Members, record_ids
+from timebank_chain.activity import ActivityTable, Members
 from timebank_chain.epoch.file import (
     ACCOUNTS_FILE,
     ACTIVITIES_FILE,
@@ -26,14 +25,15 @@ from timebank_chain.epoch.file import (
 )
 from timebank_chain.epoch.header import EpochHeader
 from timebank_chain.epoch.rows import AccountRows, ActivityRows, rows_of_valuation
-from timebank_chain.errors import ActivityError, EpochError
+from timebank_chain.errors import EpochError
 from timebank_chain.units import format_duration, format_time
 from timebank_chain.valuation import (
     Activities,
     EpochValuation,
     Policy,
     PreviousAccounts,
-    domain_indices,
+    activities_of,
+    fitting_domains,
     policy_hash,
     value_epoch,
 )
@@ -157,30 +157,11 @@ def settled_activities(
     PolicyError
         If the policy does not know an act's domain.
     """
-    domain = np.array(domain_indices(table.domain, policy), dtype=np.uint16)
-    windows = np.array([entry.window_ms for entry in policy.domains], dtype=np.int64)[domain]
-    other = np.flatnonzero(table.window_ms != windows)
-    if len(other):
-        row = int(other[0])
-        raise ActivityError(
-            f"{_window(int(table.window_ms[row]))}, but policy '{policy.name}' values {table.domain[row]!r} "
-            f"by what happened within {format_duration(int(windows[row]))}",
-            where=f"activity row {row + 1} (id {table.id[row]!r}), field 'window_ms'",
-            hint="ingest again with the policy's window, or value it by the policy it was ingested for",
-        )
-    settled = table.occurred_ms + windows
+    windows = np.array([entry.window_ms for entry in policy.domains], dtype=np.int64)
+    settled = table.occurred_ms + windows[fitting_domains(table, policy)]
     earlier, later = settled <= start_ms, settled > end_ms
-    rows = np.flatnonzero(~(earlier | later))
-    chosen = table.take(rows)
-    activities = Activities(
-        record_id=record_ids(chosen),
-        account=_accounts(chosen, members),
-        domain=domain[rows],
-        occurred_ms=chosen.occurred_ms,
-        interaction=chosen.interaction_milli,
-        originality=chosen.originality_milli,
-        engagement=chosen.engagement_milli,
-    )
+    chosen = table.take(np.flatnonzero(~(earlier | later)))
+    activities = activities_of(chosen, members, policy)
     return activities, LeftOut(int(earlier.sum()), int(later.sum()))
 
 
@@ -204,20 +185,3 @@ def check_interval(policy: Policy, previous: PublishedEpoch | None, *, start_ms:
             f"{format_duration(policy.epoch_ms)}",
             hint=f"end it at {format_time(start_ms + policy.epoch_ms)}, or use a policy with another epoch",
         )
-
-
-def _accounts(table: ActivityTable, members: Members) -> NDArray[np.uint8]:
-    known: dict[str, bytes] = {}
-    parts = []
-    for member in table.member:
-        account = known.get(member)
-        if account is None:
-            account = known[member] = members.account_of(member)
-        parts.append(account)
-    return np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, 20)
-
-
-def _window(window_ms: int) -> str:
-    if window_ms == 0:
-        return "its indicators were given directly (window 0)"
-    return f"its indicators were counted within {format_duration(window_ms)}"

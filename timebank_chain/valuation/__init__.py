@@ -7,7 +7,7 @@ order of leaves, ``value`` puts them together, ``intake`` turns an activity tabl
 """
 
 from timebank_chain.valuation.decay import decay_constant, half_life_of, tau_of, weight, weights
-from timebank_chain.valuation.intake import activities_of
+from timebank_chain.valuation.intake import activities_of, fitting_domains, other_windows
 from timebank_chain.valuation.policy import (
     Bracket,
     DomainPolicy,
@@ -53,8 +53,10 @@ __all__ = [
     "decay_constant",
     "domain_indices",
     "explain",
+    "fitting_domains",
     "half_life_of",
     "load_policy",
+    "other_windows",
     "policy_document",
     "policy_from_json",
     "policy_hash",

@@ -1,7 +1,8 @@
 """From a table of what people did to the arrays that are valued.
 
 Names become accounts (members file, or placeholder), domains become indices of the policy, and every
-record gets its committed id.
+record gets its committed id. One rule guards the way, for everybody who values a table: a row's
+indicators were counted over its domain's window, neither more nor less (0 where it waits for nothing).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from timebank_chain.activity import ActivityTable, Members, record_ids
 from timebank_chain.errors import ActivityError
-from timebank_chain.units import format_duration, format_time
+from timebank_chain.units import format_duration
 from timebank_chain.valuation.policy import Policy, domain_indices
 from timebank_chain.valuation.value import Activities
 
@@ -24,11 +25,9 @@ def activities_of(table: ActivityTable, members: Members, policy: Policy) -> Act
     PolicyError
         If the policy does not know a row's domain.
     ActivityError
-        If a row's indicators were counted over another window than the policy's; a row with window 0
-        was given directly and fits any.
+        If a row's indicators were counted over another window than its domain's.
     """
-    domain = np.array(domain_indices(table.domain, policy), dtype=np.uint16)
-    _check_windows(table, domain, policy)
+    domain = fitting_domains(table, policy)
     accounts = {member: members.account_of(member) for member in set(table.member)}
     packed = b"".join(accounts[member] for member in table.member)
     return Activities(
@@ -42,15 +41,48 @@ def activities_of(table: ActivityTable, members: Members, policy: Policy) -> Act
     )
 
 
-def _check_windows(table: ActivityTable, domain: NDArray[np.uint16], policy: Policy) -> None:
-    windows = np.array([rules.window_ms for rules in policy.domains], dtype=np.int64)[domain]
-    wrong = np.flatnonzero((table.window_ms != 0) & (table.window_ms != windows))
+def fitting_domains(table: ActivityTable, policy: Policy) -> NDArray[np.uint16]:
+    """Return every row's domain as its index in the policy, once all windows are found to fit.
+
+    Raises
+    ------
+    PolicyError
+        If the policy does not know a row's domain.
+    ActivityError
+        If a row's window is not its domain's, naming the first such row.
+    """
+    domain, windows = _domains_and_windows(table, policy)
+    wrong = np.flatnonzero(table.window_ms != windows)
     if len(wrong):
         row = int(wrong[0])
         raise ActivityError(
-            f"activity {table.id[row]!r} ({format_time(int(table.occurred_ms[row]))}) was counted over "
-            f"{format_duration(int(table.window_ms[row]))}, but policy '{policy.name}' waits "
-            f"{format_duration(int(windows[row]))} in domain {table.domain[row]!r}",
-            hint="ingest again with the policy's window, or change the policy's",
-            where=f"activity {row + 1}",
+            f"{_window(int(table.window_ms[row]))}, but policy '{policy.name}' values {table.domain[row]!r} "
+            f"by what happened within {format_duration(int(windows[row]))}",
+            where=f"activity row {row + 1} (id {table.id[row]!r}), field 'window_ms'",
+            hint="ingest again with the policy's window, or value it by the policy it was ingested for",
         )
+    return domain
+
+
+def other_windows(table: ActivityTable, policy: Policy) -> NDArray[np.intp]:
+    """Return the rows whose window is not their domain's.
+
+    Raises
+    ------
+    PolicyError
+        If the policy does not know a row's domain.
+    """
+    return np.flatnonzero(table.window_ms != _domains_and_windows(table, policy)[1])
+
+
+def _domains_and_windows(
+    table: ActivityTable, policy: Policy
+) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    domain = np.array(domain_indices(table.domain, policy), dtype=np.uint16)
+    return domain, np.array([rules.window_ms for rules in policy.domains], dtype=np.int64)[domain]
+
+
+def _window(window_ms: int) -> str:
+    if window_ms == 0:
+        return "its indicators were given directly (window 0)"
+    return f"its indicators were counted within {format_duration(window_ms)}"
