@@ -34,6 +34,29 @@ def why_not_next(header: EpochHeader, state: OracleState) -> str | None:
     return None
 
 
+def require_open(timebank: Timebank, state: OracleState, header: EpochHeader) -> None:
+    """Refuse an epoch whose number is final already: there is nothing left to propose.
+
+    Raises
+    ------
+    OracleError
+        Telling apart the finalised header itself and another one of the same number.
+    """
+    if header.epoch > state.latest_epoch:
+        return
+    final = timebank.rate_oracle.header_hash_of(header.epoch)
+    if final == header.hash():
+        raise OracleError(
+            f"epoch {header.epoch} is finalised already, nothing to do",
+            hint=f"claim what it grants: timebank wallet claim; the next one is {state.latest_epoch + 1}",
+        )
+    raise OracleError(
+        f"epoch {header.epoch} is finalised already, with the header 0x{final.hex()}, not "
+        f"0x{header.hash().hex()}",
+        hint="fetch the finalised epoch's files from whoever proposed it",
+    )
+
+
 def propose_call(
     timebank: Timebank, state: OracleState, header: EpochHeader, signatures: Sequence[bytes]
 ) -> Call:
@@ -42,8 +65,10 @@ def propose_call(
     Raises
     ------
     OracleError
-        If proposals are paused, one is pending, the header does not come next, or it has not ended.
+        If its number is final already, proposals are paused, one is pending, the header does not come
+        next, or it has not ended.
     """
+    require_open(timebank, state, header)
     if state.paused:
         raise OracleError(
             "the guardian has paused proposals", hint="wait until governance resumes them; claims go on"
