@@ -5,6 +5,7 @@ e2e
 |- SIGTERM while idle: exit 0, the lock is free again
 |- a second daemon on the same state folder is refused, exit 1
 |- a quorum of two processes' keys: `oracle sign` from one's own feed, then propose and finalise by hand
+|- a later row with a published id: `oracle sign` and `audit --activity` both stay with the published one
 `- wrong password, another chain's deployment: one sentence, exit 1
 """
 
@@ -41,6 +42,7 @@ from timebank_chain.chain.events import (
 )
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.chain.system import Timebank, open_timebank
+from timebank_chain.cli.ingest import app as ingest_app
 from timebank_chain.cli.oracle import app
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import OracleError
@@ -273,7 +275,12 @@ def test_members_sign_propose_and_finalise_by_hand(site: Site) -> None:
     site.act("member1", site.start_ms + 1)
     wait = max(0.0, (site.start_ms + EPOCH_MS) / 1_000 + 2 - time.time())
     time.sleep(wait)
-    first = site.call("run", *site.run_arguments("signer1"), "--once")
+    wallets = ["--keystore", str(site.folder / "keystores")]
+    unclear = site.call("run", *site.run_arguments(), *wallets, "--once")
+    assert unclear.returncode == 2
+    assert "choose one with --from" in unclear.stderr
+    operator = ["--from", SIGNERS["signer1"].address]
+    first = site.call("run", *site.run_arguments(), *wallets, *operator, "--once")
     assert first.returncode == 0, first.stderr
     wallet = ["--keystore", str(site.keystores["signer2"]), "--password-file", str(site.folder / "password")]
     send = [*wallet, "--rpc-url", site.url, "--json", "--yes"]
@@ -314,6 +321,34 @@ def test_members_sign_propose_and_finalise_by_hand(site: Site) -> None:
     status = json.loads(site.inside("status", "--rpc-url", site.url, "--json").stdout)
     assert status["latest_epoch"] == 1
     assert [intent["outcome"] for intent in status["intents"]] == ["mined", "mined"]
+    nothing = site.inside("propose", "1", *send)
+    assert isinstance(nothing.exception, OracleError)
+    assert nothing.exception.message == "epoch 1 is finalised already, nothing to do"
+
+    # Later the same id comes again, saying something else: the published record stays.
+    published = site.feed.read_text().splitlines()[-1]
+    with site.feed.open("a", encoding="utf-8") as file:
+        file.write(published.replace(",4,3,5", ",9,9,9") + "\n")
+    check = ["sign", "1", "--feed", str(site.feed), *own, "--dry-run"]
+    agrees = site.inside(*check, "--rpc-url", site.url)
+    assert agrees.exit_code == 0, agrees.exception
+    unknowing = site.inside(*check)
+    assert isinstance(unknowing.exception, OracleError), "without a node the epoch may still be open"
+    table = site.folder / "activity.parquet"
+    ingest = [str(site.feed), "--policy", str(site.folder / "policy.json"), "-o", str(table)]
+    ingest += ["--skip-rejected", "--final-epochs", str(site.epochs)]
+    ingested = CliRunner().invoke(ingest_app, ["csv", *ingest])
+    assert ingested.exit_code == 0, ingested.exception
+    assert "id already published in epoch 1" in (site.folder / "activity.rejects.csv").read_text()
+    report = run_audit(
+        site.timebank.connection,
+        load_deployment(site.folder / "deployment.json"),
+        site.epochs,
+        activity=table,
+    )
+    assert [check.name for check in report.checks if not check.ok] == []
+    by_table = site.inside("sign", "1", "--activity", str(table), *own, "--dry-run")
+    assert by_table.exit_code == 0, by_table.exception
 
 
 def test_a_wrong_password_and_another_chain_end_at_once(site: Site) -> None:

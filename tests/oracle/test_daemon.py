@@ -8,6 +8,7 @@ one epoch
 |- a second daemon on the same folder and chain repeats nothing
 several epochs
 |- follow each other without a gap; late rows are rejected once, with their reason
+|- a newcomer with a published id is rejected alone, also by a fresh journal; signers agree
 |- after a pause, missed epochs are closed one after another
 quorum
 |- waits for the other members' signatures, then proposes
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -37,7 +39,11 @@ from timebank_chain.epoch import epoch_folder, read_epoch, read_policy, verify_e
 from timebank_chain.errors import ActivityError, OracleError
 from timebank_chain.oracle.daemon import Did
 from timebank_chain.oracle.feed import FeedChanged
+from timebank_chain.oracle.intake import read_intake
+from timebank_chain.oracle.propose import propose_call
+from timebank_chain.oracle.recompute import differences, final_records
 from timebank_chain.oracle.sign import SIGNATURES_FOLDER, sign_header, write_signature
+from timebank_chain.oracle.state import OracleState, read_state
 from timebank_chain.units import format_time
 from timebank_chain.valuation import load_policy
 
@@ -139,6 +145,63 @@ def test_epochs_follow_each_other_and_late_rows_are_rejected_once(stage: Stage) 
     assert late[0]["source"] == "feed.csv"
     assert late[0]["line"] == "4"
     assert format_time(stage.start_ms + 50_000) in late[0]["reason"]
+
+
+def test_a_newcomer_with_a_published_id_is_rejected_alone(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    stage.act("b", "member2", 6)
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    first = read_epoch(stage.epochs, 1)
+
+    stage.act("a", "member3", 70, ("9", "9", "9"))
+    stage.act("c", "member2", 75)
+    stage.settings.journal_path.unlink()  # what is published says it, not what we remember
+    past_end(stage, 2)
+    stage.run_until(stage.daemon(), 2)
+    second = read_epoch(stage.epochs, 2)
+    assert second.header.activity_count == 1
+    assert [(row["id"], row["line"], row["reason"]) for row in rejects(stage)] == [
+        ("a", "4", "id already published in epoch 1")
+    ]
+
+    oracle = stage.world.timebank.rate_oracle
+    source = {"feed.csv": stage.feed}
+    for published, previous in ((first, None), (second, first)):
+        number = published.number
+        known = final_records(
+            stage.epochs,
+            published,
+            is_final=lambda number=number: oracle.latest_epoch() >= number,  # type: ignore[misc]  # bound now
+        )
+        intake = read_intake(
+            source,
+            None,
+            stage.policy,
+            start_ms=published.header.start_ms,
+            end_ms=published.header.end_ms,
+            now_ms=published.header.end_ms + EPOCH_MS,
+            salt_key=stage.settings.salt_key,
+            is_closed=lambda _record: True,
+            published=known,
+        )
+        own = (intake.table, stage.settings.read_members())
+        assert differences(published, previous, stage.policy, own) == []
+
+
+def test_a_finalised_epoch_has_nothing_left_to_propose(stage: Stage) -> None:
+    stage.act("a", "member1", 5)
+    past_end(stage)
+    stage.run_until(stage.daemon(), 1)
+    header = read_epoch(stage.epochs, 1).header
+    timebank = stage.world.timebank
+    with pytest.raises(OracleError) as caught:
+        propose_call(timebank, _state(stage), header, [])
+    assert caught.value.message == "epoch 1 is finalised already, nothing to do"
+    assert "the next one is 2" in (caught.value.hint or "")
+    with pytest.raises(OracleError, match="finalised already, with the header 0x") as caught:
+        propose_call(timebank, _state(stage), replace(header, data_uri="elsewhere"), [])
+    assert "fetch the finalised epoch's files" in (caught.value.hint or "")
 
 
 def test_missed_epochs_are_closed_one_after_another(stage: Stage) -> None:
@@ -342,9 +405,7 @@ def test_a_stop_is_taken_between_steps_and_the_next_run_goes_on(stage: Stage) ->
     assert stage.counts()["EpochProposed"] == 1
 
 
-def _state(stage: Stage) -> object:
-    from timebank_chain.oracle.state import read_state
-
+def _state(stage: Stage) -> OracleState:
     return read_state(stage.world.timebank, SIGNERS["signer1"].address)
 
 

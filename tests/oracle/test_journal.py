@@ -147,6 +147,12 @@ def test_remembers_included_records_and_claims(journal: Journal) -> None:
     assert journal.included_epochs() == {3}
     assert journal.is_included(b"r" * 32)
     assert not journal.is_included(b"s" * 32)
+    assert (journal.epoch_of(b"r" * 32), journal.epoch_of(b"s" * 32)) == (3, None)
+    journal.pass_over([b"r" * 32, b"s" * 32])
+    assert journal.is_included(b"s" * 32)
+    assert (journal.epoch_of(b"r" * 32), journal.epoch_of(b"s" * 32)) == (3, None), "late is not published"
+    journal.include(4, [b"s" * 32])
+    assert journal.epoch_of(b"s" * 32) == 4, "somebody else's epoch holds what was late here"
     journal.saw_claimed({b"a" * 20: 5})
     journal.saw_claimed({b"a" * 20: 7})
     assert journal.claimed() == {b"a" * 20: 7}

@@ -14,7 +14,8 @@ A record is kept when
 - each indicator is a plain non-negative decimal of at most three places, below 4,294,967.296.
 
 Of records with one id and one content the first by (source, line) is kept. Records with one id and
-different contents are all rejected: which of them came first must not decide what is true.
+different contents are all rejected: which of them came first must not decide what is true. Only a
+finalised epoch decides: the record it holds is kept, and the others are rejected for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import re
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timebank_chain.activity.record import RawRecord, Thousandths, canonical_bytes, salt_of
+from timebank_chain.activity.record import RawRecord, Thousandths, canonical_bytes, record_id, salt_of
 from timebank_chain.activity.table import SALT_BYTES, ActivityRow, ActivityTable
 from timebank_chain.errors import ActivityError
 from timebank_chain.units import MAX_INDICATOR, MAX_TIME_MS, format_time, parse_duration, parse_time
@@ -121,6 +122,7 @@ def clean(
     windows: Mapping[str, int] | None = None,
     domains: Collection[str] | None = None,
     until_ms: int | None = None,
+    published: Callable[[bytes], int | None] | None = None,
 ) -> CleanResult:
     """Validate, drop duplicates, order and salt.
 
@@ -139,6 +141,9 @@ def clean(
         The known domains; ``None`` accepts any.
     until_ms
         Turn away what occurred later; ``None``: nothing.
+    published
+        Tells which finalised epoch holds a record id, ``None`` if none does. It is asked only about
+        records whose id others have too.
     """
     defaults = windows or {}
     rejects: list[Reject] = []
@@ -164,19 +169,21 @@ def clean(
             rows.append(claims[0][0])
             continue
         claims.sort(key=lambda claim: (claim[1].source, claim[1].line))
-        if len({row for row, _ in claims}) > 1:
-            rejects.extend(
-                _reject(record, "id", f"conflicting duplicate: {len(claims)} different records have this id")
-                for _, record in claims
-            )
-            continue
-        rows.append(claims[0][0])
-        first = claims[0][1]
-        duplicates += len(claims) - 1
-        rejects.extend(
-            _reject(record, "id", f"duplicate: same as {first.source}:{first.line}")
-            for _, record in claims[1:]
-        )
+        kept_row, reason = claims[0][0], ""
+        if any(row != kept_row for row, _ in claims):
+            final = _published_row([row for row, _ in claims], salt_key, published)
+            if final is None:
+                reason = f"conflicting duplicate: {len(claims)} different records have this id"
+                rejects.extend(_reject(record, "id", reason) for _, record in claims)
+                continue
+            kept_row, epoch = final
+            reason = f"id already published in epoch {epoch}"
+        rows.append(kept_row)
+        first, *again = (record for row, record in claims if row == kept_row)
+        duplicates += len(again)
+        same = f"duplicate: same as {first.source}:{first.line}"
+        rejects.extend(_reject(record, "id", same) for record in again)
+        rejects.extend(_reject(record, "id", reason) for row, record in claims if row != kept_row)
     rows.sort(key=lambda row: (row[3], row[0]))
     rejects.sort(key=lambda r: (r.source, r.line, r.id, r.field, r.reason, r.record))
     return CleanResult(_to_table(rows, salt_key), tuple(rejects), read, duplicates)
@@ -215,6 +222,21 @@ def write_rejects(path: Path | str, rejects: Iterable[Reject]) -> None:
         raise ActivityError(
             f"cannot write the rejects: {error.strerror}", where=str(target), hint="choose another --rejects"
         ) from error
+
+
+def _published_row(
+    rows: list[ActivityRow], salt_key: bytes, published: Callable[[bytes], int | None] | None
+) -> tuple[ActivityRow, int] | None:
+    """Return the row that stands in a finalised epoch (the earliest one), and that epoch."""
+    if published is None:
+        return None
+    found: dict[ActivityRow, int] = {}
+    for row in dict.fromkeys(rows):
+        content = canonical_bytes(row)
+        epoch = published(record_id(salt_of(salt_key, content), content))
+        if epoch is not None:
+            found[row] = epoch
+    return min(found.items(), key=lambda entry: entry[1], default=None)
 
 
 def _clean_row(

@@ -85,6 +85,15 @@ SkipRejected = Annotated[
     bool, typer.Option("--skip-rejected", help="Keep the good rows although others were turned away.")
 ]
 
+FinalEpochs = Annotated[
+    Path | None,
+    typer.Option(
+        "--final-epochs",
+        metavar="DIR",
+        help="Folder of finalised epochs: of rows with one id, the published one stays.",
+    ),
+]
+
 _PROGRESS_STEP = 1_000
 
 
@@ -206,6 +215,7 @@ def ingest_csv(
     salt_key: SaltKey = None,
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
+    final_epochs: FinalEpochs = None,
     as_json: AsJson = False,
 ) -> None:
     """Read CSV: in our columns (id, member, domain, occurred, [window,] interaction, originality,
@@ -216,7 +226,7 @@ def ingest_csv(
     from timebank_chain.activity.sources import csv_rows
 
     job = _job("csv", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
-    _ingest_files(job, csv_rows, mapping)
+    _ingest_files(job, csv_rows, mapping, final_epochs)
 
 
 @app.command("jsonl")
@@ -229,6 +239,7 @@ def ingest_jsonl(
     salt_key: SaltKey = None,
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
+    final_epochs: FinalEpochs = None,
     as_json: AsJson = False,
 ) -> None:
     """Read JSON lines, one object a line; a mapping may name nested keys (actor.name).
@@ -238,7 +249,7 @@ def ingest_jsonl(
     from timebank_chain.activity.sources import jsonl_rows
 
     job = _job("jsonl", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
-    _ingest_files(job, jsonl_rows, mapping)
+    _ingest_files(job, jsonl_rows, mapping, final_epochs)
 
 
 @app.command("parquet")
@@ -251,6 +262,7 @@ def ingest_parquet(
     salt_key: SaltKey = None,
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
+    final_epochs: FinalEpochs = None,
     as_json: AsJson = False,
 ) -> None:
     """Read Parquet of any flat schema, or our own activity tables (to merge or to salt them anew).
@@ -260,19 +272,35 @@ def ingest_parquet(
     from timebank_chain.activity.sources import parquet_rows
 
     job = _job("parquet", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
-    _ingest_files(job, parquet_rows, mapping)
+    _ingest_files(job, parquet_rows, mapping, final_epochs)
 
 
 def _ingest_files(
-    job: _Job, read: Callable[[Path, ColumnMapping | None], Iterator[RawRecord]], mapping: Path | None
+    job: _Job,
+    read: Callable[[Path, ColumnMapping | None], Iterator[RawRecord]],
+    mapping: Path | None,
+    final_epochs: Path | None,
 ) -> None:
     from timebank_chain.activity.mapping import load_mapping
 
     rules = None if mapping is None else load_mapping(mapping)
     names = ", ".join(str(file) for file in job.inputs)
     with _progress(f"reading {names}", "rows") as advance:
-        result = _clean(job, _counted((row for file in job.inputs for row in read(file, rules)), advance))
+        rows = _counted((row for file in job.inputs for row in read(file, rules)), advance)
+        result = _clean(job, rows, _published(final_epochs))
     _finish(job, result)
+
+
+def _published(final_epochs: Path | None) -> Callable[[bytes], int | None] | None:
+    if final_epochs is None:
+        return None
+    from timebank_chain.epoch import published_numbers, read_epoch
+    from timebank_chain.oracle.recompute import final_records
+
+    numbers = published_numbers(final_epochs)
+    if not numbers:
+        raise UsageError(f"--final-epochs holds no epoch: {final_epochs}", hint="leave the option out")
+    return final_records(final_epochs, read_epoch(final_epochs, numbers[-1]), is_final=lambda: True)
 
 
 def _job(
@@ -352,7 +380,11 @@ def _moment(text: str) -> int:
         raise UsageError(f"--until: {error}", hint="write for example 2026-01-31T00:00:00Z") from error
 
 
-def _clean(job: _Job, records: Iterable[RawRecord]) -> CleanResult:
+def _clean(
+    job: _Job,
+    records: Iterable[RawRecord],
+    published: Callable[[bytes], int | None] | None = None,
+) -> CleanResult:
     from timebank_chain.activity import clean
 
     return clean(
@@ -362,6 +394,7 @@ def _clean(job: _Job, records: Iterable[RawRecord]) -> CleanResult:
         windows=job.windows,
         domains=job.domains,
         until_ms=job.until_ms,
+        published=published,
     )
 
 

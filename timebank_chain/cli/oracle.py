@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,14 +23,16 @@ from timebank_chain.cli.options import (
     confirm,
     open_signer,
     open_system,
-    password_for,
     require_deployment,
     require_epochs,
 )
 from timebank_chain.cli.oracle_session import (
+    epoch_place,
     log_to_stderr,
     open_journal,
+    open_signers,
     open_state,
+    own_acts,
     sending,
     stop_on_signals,
 )
@@ -40,10 +41,8 @@ from timebank_chain.errors import OracleError, UsageError
 from timebank_chain.units import format_micro, format_time, parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from timebank_chain.activity import ActivityTable, Members
-    from timebank_chain.chain.signer import Signer
     from timebank_chain.chain.system import Timebank
-    from timebank_chain.epoch import EpochHeader, PublishedEpoch
+    from timebank_chain.epoch import EpochHeader
     from timebank_chain.oracle.journal import Journal
     from timebank_chain.oracle.settings import OracleSettings
     from timebank_chain.oracle.state import OracleState
@@ -98,10 +97,12 @@ def run(
         typer.Option(
             "--keystore",
             envvar=config.ENV_KEYSTORE,
-            metavar="FILE",
-            help="Keystore file; may be repeated. The first pays and posts the bond, quorum members sign.",
+            metavar="PATH",
+            help="Keystore file or folder; may be repeated. Quorum members sign; the first one, or the one "
+            "of --from, pays and posts the bond.",
         ),
     ] = None,
+    sender: FromAddress = None,
     password_file: PasswordFile = None,
     mapping: MappingFile = None,
     members: MembersFile = None,
@@ -162,9 +163,7 @@ def run(
     )
     pause = _duration(poll, "--poll") / 1_000
     timebank = open_system(rpc_url, require_deployment(deployment))
-    signers = [_unlock(path, password_file) for path in keystore or []] or [
-        open_signer(None, None, password_file)
-    ]
+    signers = open_signers(keystore or [], sender, password_file)
     from timebank_chain.oracle.clock import SystemClock
     from timebank_chain.oracle.daemon import OracleDaemon
 
@@ -205,6 +204,15 @@ def sign(
     ] = False,
     epochs: EpochsFolder = None,
     deployment: DeploymentFile = None,
+    rpc_url: Annotated[
+        str | None,
+        typer.Option(
+            "--rpc-url",
+            envvar=config.ENV_RPC_URL,
+            metavar="URL",
+            help="Node to ask whether the epoch is final already; asked only if records share an id.",
+        ),
+    ] = None,
     keystore: Keystore = None,
     sender: FromAddress = None,
     password_file: PasswordFile = None,
@@ -213,7 +221,8 @@ def sign(
 ) -> None:
     """Recompute an epoch from your own data and, only if it is the same, sign it.
 
-    Needs no node: the signature is bound to the deployment's chain and oracle.
+    Needs no node: the signature is bound to the deployment's chain and oracle. Where records of your
+    feed have one id and different contents, the one in a finalised epoch stays; no other does.
 
     Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
     --policy policy.json --deployment deployment.json --keystore me.json --password-file password
@@ -221,7 +230,7 @@ def sign(
     from timebank_chain.chain.addresses import address_bytes
     from timebank_chain.chain.deployment import load_deployment
     from timebank_chain.epoch import read_epoch, read_policy
-    from timebank_chain.oracle.recompute import require_signable
+    from timebank_chain.oracle.recompute import final_records, require_signable
     from timebank_chain.oracle.sign import sign_header, write_signature
 
     if trust_published + (feed is not None) + (activity is not None) != 1:
@@ -229,12 +238,20 @@ def sign(
             "say what to recompute the epoch from",
             hint="give one of --feed PATH, --activity FILE or --trust-published",
         )
-    folder, number = _epoch_place(target, epochs)
+    folder, number = epoch_place(target, epochs)
     manifest = load_deployment(require_deployment(deployment))
     published = read_epoch(folder, number)
     previous = read_epoch(folder, number - 1) if number > 1 else None
     rules = _policy(policy) if policy else read_policy(folder, published.header.policy_hash)
-    source = _own_acts(published, rules, feed, mapping, activity, members, salt_key)
+
+    def is_final() -> bool:
+        if rpc_url is None:
+            return False
+        final = open_system(rpc_url, deployment).rate_oracle.header_hash_of(number)
+        return final == published.header.hash()
+
+    known = final_records(folder, published, is_final=is_final)
+    source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
     require_signable(published, previous, rules, source)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
@@ -280,7 +297,7 @@ def propose(
     """
     from timebank_chain.chain.addresses import address_bytes
     from timebank_chain.epoch import read_epoch
-    from timebank_chain.oracle.propose import propose_call
+    from timebank_chain.oracle.propose import propose_call, require_open
     from timebank_chain.oracle.settings import STATE_FOLDER
     from timebank_chain.oracle.sign import collect_signatures
     from timebank_chain.oracle.state import read_state
@@ -292,6 +309,8 @@ def propose(
     signer = open_signer(keystore, sender, password_file)
     with sending(timebank, signer, state or folder / STATE_FOLDER, dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
+        # Before signatures are counted: those of a finalised epoch may not be here any more.
+        require_open(timebank, now, header)
         collected = collect_signatures(
             published.folder,
             header,
@@ -447,14 +466,6 @@ def _duration(text: str, option: str) -> int:
         raise UsageError(f"{option}: {error}") from None
 
 
-def _unlock(path: Path, password_file: Path | None) -> Signer:
-    from timebank_chain.chain.keystore import unlock
-
-    if not path.is_file():
-        raise UsageError(f"no such keystore file: {path}", hint="see `timebank wallet list`")
-    return unlock(path, password_for(path, password_file))
-
-
 def _do(
     submitter: Submitter,
     kind: Any,
@@ -551,52 +562,3 @@ def _status(timebank: Timebank, account: Any, journal: Journal | None) -> dict[s
             for intent in (journal.intents() if journal else [])
         ],
     }
-
-
-def _epoch_place(target: str, epochs: Path | None) -> tuple[Path, int]:
-    """Return the folder of epochs and the number, from either."""
-    if target.isascii() and target.isdigit() and epochs is not None:
-        return epochs, int(target)
-    folder = Path(target).resolve()
-    if folder.is_dir() and folder.name.isascii() and folder.name.isdigit():
-        return folder.parent, int(folder.name)
-    if target.isascii() and target.isdigit():
-        return require_epochs(epochs), int(target)
-    raise UsageError(
-        f"neither a published epoch nor a number: {target!r}", hint="give EPOCHS/000003, or 3 and --epochs"
-    )
-
-
-def _own_acts(
-    published: PublishedEpoch,
-    policy: Policy,
-    feed: Path | None,
-    mapping: Path | None,
-    activity: Path | None,
-    members: Path | None,
-    salt_key: Path | None,
-) -> tuple[ActivityTable, Members] | None:
-    """Return the signer's own acts and members, ``None`` when there is neither feed nor table."""
-    from timebank_chain.activity import Members, load_members, load_salt_key, read_activity
-    from timebank_chain.activity.mapping import load_mapping
-    from timebank_chain.oracle.clock import SystemClock
-    from timebank_chain.oracle.feed import take_snapshot
-    from timebank_chain.oracle.intake import read_intake
-
-    people = load_members(members) if members else Members()
-    if activity is not None:
-        return read_activity(activity), people
-    if feed is None:
-        return None
-    with tempfile.TemporaryDirectory(prefix="timebank-feed-") as folder:
-        intake = read_intake(
-            take_snapshot(feed, {}, Path(folder)).files,
-            load_mapping(mapping) if mapping else None,
-            policy,
-            start_ms=published.header.start_ms,
-            end_ms=published.header.end_ms,
-            now_ms=SystemClock().now_ms(),
-            salt_key=load_salt_key(salt_key),
-            is_closed=lambda _record: True,
-        )
-    return intake.table, people

@@ -1,4 +1,4 @@
-"""What the oracle's commands share: the state folder, the journal, signals and log lines."""
+"""What the oracle's commands share: keys, one's own acts, state folder, journal, signals, log lines."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timebank_chain.errors import OracleError
+from timebank_chain.cli.options import keystore_path, open_signer, password_for, require_epochs
+from timebank_chain.errors import OracleError, UsageError
 
 if TYPE_CHECKING:
-    from timebank_chain.chain.signer import Signer
+    from timebank_chain.activity import ActivityTable, Members
+    from timebank_chain.chain.signer import LocalSigner, Signer
     from timebank_chain.chain.system import Timebank
+    from timebank_chain.epoch import PublishedEpoch
     from timebank_chain.oracle.journal import Journal
     from timebank_chain.oracle.submit import Submitter
+    from timebank_chain.valuation import Policy
 
 
 def stop_on_signals(stop: threading.Event) -> None:
@@ -47,6 +51,41 @@ def log_to_stderr(*, as_json: bool) -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def open_signers(
+    keystores: Sequence[Path], sender: str | None, password_file: Path | None
+) -> list[LocalSigner]:
+    """Unlock the daemon's keys, the one that proposes and pays first.
+
+    Parameters
+    ----------
+    keystores
+        Files, or folders of which ``sender`` or the only wallet is taken; none: the user's wallets.
+    sender
+        Address that proposes and pays; ``None``: the first.
+
+    Raises
+    ------
+    UsageError
+        If a folder leaves the choice open, or none of the keys is ``sender``'s.
+    """
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.keystore import unlock
+
+    if len(keystores) < 2:
+        return [open_signer(keystores[0] if keystores else None, sender, password_file)]
+    paths = [keystore_path(place, sender) for place in keystores]
+    signers = [unlock(path, password_for(path, password_file)) for path in paths]
+    if sender is None:
+        return signers
+    operator = parse_address(sender, what="--from")
+    if all(signer.address != operator for signer in signers):
+        raise UsageError(
+            f"--from is {operator}, the keystores belong to " + ", ".join(s.address for s in signers),
+            hint="add --keystore with the wallet that pays, or name one of these",
+        )
+    return sorted(signers, key=lambda signer: signer.address != operator)
 
 
 @contextmanager
@@ -104,3 +143,57 @@ def sending(timebank: Timebank, signer: Signer, folder: Path, *, dry_run: bool) 
         )
         submitter.recover()
         yield submitter
+
+
+def epoch_place(target: str, epochs: Path | None) -> tuple[Path, int]:
+    """Return the folder of epochs and the number, from either."""
+    if target.isascii() and target.isdigit() and epochs is not None:
+        return epochs, int(target)
+    folder = Path(target).resolve()
+    if folder.is_dir() and folder.name.isascii() and folder.name.isdigit():
+        return folder.parent, int(folder.name)
+    if target.isascii() and target.isdigit():
+        return require_epochs(epochs), int(target)
+    raise UsageError(
+        f"neither a published epoch nor a number: {target!r}", hint="give EPOCHS/000003, or 3 and --epochs"
+    )
+
+
+def own_acts(
+    published: PublishedEpoch,
+    policy: Policy,
+    feed: Path | None,
+    mapping: Path | None,
+    activity: Path | None,
+    members: Path | None,
+    salt_key: Path | None,
+    known: Callable[[bytes], int | None],
+) -> tuple[ActivityTable, Members] | None:
+    """Return the signer's own acts and members, ``None`` when there is neither feed nor table.
+
+    ``known`` tells which finalised epoch holds a record id (`final_records`).
+    """
+    from timebank_chain.activity import Members, load_members, load_salt_key, read_activity
+    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.oracle.clock import SystemClock
+    from timebank_chain.oracle.feed import take_snapshot
+    from timebank_chain.oracle.intake import read_intake
+
+    people = load_members(members) if members else Members()
+    if activity is not None:
+        return read_activity(activity), people
+    if feed is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="timebank-feed-") as folder:
+        intake = read_intake(
+            take_snapshot(feed, {}, Path(folder)).files,
+            load_mapping(mapping) if mapping else None,
+            policy,
+            start_ms=published.header.start_ms,
+            end_ms=published.header.end_ms,
+            now_ms=SystemClock().now_ms(),
+            salt_key=load_salt_key(salt_key),
+            is_closed=lambda _record: True,
+            published=known,
+        )
+    return intake.table, people

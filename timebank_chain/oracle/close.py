@@ -253,5 +253,6 @@ class EpochCloser:
                 now_ms=now_ms,
                 salt_key=self.settings.salt_key,
                 is_closed=self.journal.is_included,
+                published=self.journal.epoch_of,
             )
         return intake, snapshot

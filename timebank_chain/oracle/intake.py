@@ -17,7 +17,7 @@ from timebank_chain.activity import ActivityTable, CleanResult, RawRecord, Rejec
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows
 from timebank_chain.units import format_duration, format_time
-from timebank_chain.valuation import Policy
+from timebank_chain.valuation import Policy, other_windows
 
 _READERS = {".csv": csv_rows, ".jsonl": jsonl_rows, ".ndjson": jsonl_rows, ".parquet": parquet_rows}
 
@@ -53,6 +53,7 @@ def read_intake(
     now_ms: int,
     salt_key: bytes,
     is_closed: Callable[[bytes], bool],
+    published: Callable[[bytes], int | None],
 ) -> EpochIntake:
     """Clean the whole feed and take the acts that settle in ``(start_ms, end_ms]``.
 
@@ -62,6 +63,9 @@ def read_intake(
         Standstill copies of the feed files, by name.
     is_closed
         Tells whether a record id stands in a closed epoch or was listed as late before.
+    published
+        Tells which finalised epoch holds a record id. Where several records have one id, that one stays
+        and the others are rejected; without it, all of them are.
 
     Raises
     ------
@@ -75,8 +79,9 @@ def read_intake(
         salt_key=salt_key,
         windows=windows,
         domains=windows.keys(),
+        published=published,
     )
-    table, odd = _with_policy_windows(cleaned, windows)
+    table, odd = _with_policy_windows(cleaned, policy)
     settled = table.occurred_ms + np.array([windows[name] for name in table.domain], dtype=np.int64)
     inside = np.flatnonzero((settled > start_ms) & (settled <= end_ms))
     before = table.take(np.flatnonzero(settled <= start_ms))
@@ -95,20 +100,19 @@ def read_intake(
     return EpochIntake(table.take(inside), rejects, tuple(late_ids), int((settled > end_ms).sum()))
 
 
-def _with_policy_windows(
-    cleaned: CleanResult, windows: dict[str, int]
-) -> tuple[ActivityTable, dict[str, str]]:
+def _with_policy_windows(cleaned: CleanResult, policy: Policy) -> tuple[ActivityTable, dict[str, str]]:
     """Leave out acts counted over another window than the policy's; one such row must not stop the rest."""
     table = cleaned.table
-    wanted = np.array([windows[name] for name in table.domain], dtype=np.int64)
+    windows = {domain.name: domain.window_ms for domain in policy.domains}
+    other = other_windows(table, policy)
     odd = {
         table.id[row]: (
             f"other window: counted over {format_duration(int(table.window_ms[row]))}, "
-            f"the policy waits {format_duration(int(wanted[row]))}"
+            f"the policy waits {format_duration(windows[table.domain[row]])}"
         )
-        for row in np.flatnonzero(table.window_ms != wanted).tolist()
+        for row in other.tolist()
     }
-    return (table.take(np.flatnonzero(table.window_ms == wanted)) if odd else table), odd
+    return (table.take(np.delete(np.arange(len(table)), other)) if odd else table), odd
 
 
 def _where_they_stood(

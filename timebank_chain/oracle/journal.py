@@ -261,15 +261,23 @@ class Journal:
         """Remember which records a finalised epoch holds."""
         with _transaction(self._db):
             self._db.executemany(
-                "INSERT OR IGNORE INTO included VALUES (?, ?)",
+                # What we passed over as late may stand in an epoch that somebody else closed.
+                "INSERT OR REPLACE INTO included VALUES (?, ?)",
                 [(record_id, epoch) for record_id in record_ids],
             )
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"included:{epoch}", str(epoch)))
 
     def is_included(self, record_id: bytes) -> bool:
-        """Tell whether a finalised epoch holds this record."""
+        """Tell whether a finalised epoch holds this record, or it was passed over as late."""
         found = self._db.execute("SELECT 1 FROM included WHERE record_id = ?", (record_id,)).fetchone()
         return found is not None
+
+    def epoch_of(self, record_id: bytes) -> int | None:
+        """Return the finalised epoch that holds this record, ``None`` if none does."""
+        found = self._db.execute(
+            "SELECT epoch FROM included WHERE record_id = ? AND epoch > 0", (record_id,)
+        ).fetchone()
+        return None if found is None else int(found[0])
 
     def pass_over(self, record_ids: Iterable[bytes]) -> None:
         """Remember late records that were listed in the rejects, so that each is listed once."""

@@ -7,8 +7,12 @@ the acts are real.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
 from timebank_chain.activity import ActivityTable, Members
-from timebank_chain.epoch import Finding, PublishedEpoch, verify_epoch, verify_records
+from timebank_chain.epoch import Finding, PublishedEpoch, read_epoch, verify_epoch, verify_records
 from timebank_chain.errors import OracleError
 from timebank_chain.valuation import Policy
 
@@ -54,3 +58,53 @@ def require_signable(
             where=findings[0].where,
             hint="compare feeds, members files and policy with the publisher; nothing was signed",
         )
+
+
+def final_records(
+    epochs: Path, published: PublishedEpoch, *, is_final: Callable[[], bool]
+) -> Callable[[bytes], int | None]:
+    """Return what tells which finalised epoch holds a record id, as far as an epoch's header vouches for it.
+
+    Whoever signs an epoch accepts the ones it follows, hash by hash, as final. Nothing is read before
+    the first question, because only records with one id and different contents raise it.
+
+    Parameters
+    ----------
+    epochs
+        The folder of published epochs.
+    published
+        The epoch to begin from.
+    is_final
+        Tells whether ``published`` itself is final. While it is open its rows decide nothing: a
+        publisher could otherwise choose among the conflicting records of a signer's own feed.
+
+    Raises
+    ------
+    OracleError
+        From the returned function, if an earlier epoch is another one than the next header names.
+    """
+
+    @cache
+    def holders() -> dict[bytes, int]:
+        held: dict[bytes, int] = {}
+        epoch = published
+        if is_final():
+            held |= _records(epoch)
+        while epoch.number > 1:
+            before = read_epoch(epochs, epoch.number - 1)
+            if before.header.hash() != epoch.header.previous_header_hash:
+                raise OracleError(
+                    f"epoch {epoch.number} follows the header 0x{epoch.header.previous_header_hash.hex()}, "
+                    f"the published epoch {before.number} has 0x{before.header.hash().hex()}",
+                    where=str(before.folder),
+                    hint="fetch the finalised epochs' files from whoever proposed them",
+                )
+            held |= _records(before)
+            epoch = before
+        return held
+
+    return lambda record_id: holders().get(record_id)
+
+
+def _records(epoch: PublishedEpoch) -> dict[bytes, int]:
+    return {record.tobytes(): epoch.number for record in epoch.activities.record_id}
