@@ -23,6 +23,7 @@ from timebank_chain.valuation import (
     activities_of,
     explain,
     load_policy,
+    policy_with,
     settled_ms,
     value_epoch,
 )
@@ -63,7 +64,8 @@ def test_stackexchange_policy_on_a_community(site):
 
 
 def test_git_policy_on_a_long_history():
-    policy = load_policy("git")
+    # The mapping says that its indicators were given directly: no window.
+    policy = policy_with(load_policy("git"), window_ms=0)
     rules = load_mapping(example_path("libuv.mapping.toml"))
     table = cleaned(csv_rows(research_data("git_libuv") / "commits.csv", rules), policy)
     steps, _ = check(table, policy)
