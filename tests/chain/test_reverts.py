@@ -26,13 +26,13 @@ from timebank_chain.chain import reverts as catalogue
 from timebank_chain.chain.attention_credit import AttentionCredit
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.events import canonical_type
-from timebank_chain.chain.library_reverts import (
+from timebank_chain.chain.node_errors import InsufficientFunds, NonceTaken, NotADeployment
+from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagedUnauthorized,
     ERC20InsufficientAllowance,
     ERC20InsufficientBalance,
     ERC20InvalidReceiver,
 )
-from timebank_chain.chain.node_errors import InsufficientFunds, NonceTaken, NotADeployment
 from timebank_chain.chain.revert import Revert
 from timebank_chain.chain.reverts import (
     NothingPending,
@@ -122,7 +122,7 @@ def test_cut_off_data_is_unknown_not_a_crash() -> None:
 
 def test_catalogue_covers_both_modules() -> None:
     modules = {kind.__module__ for kind in reverts()}
-    assert modules == {catalogue.__name__, "timebank_chain.chain.library_reverts"}
+    assert modules == {catalogue.__name__, "timebank_chain.chain.openzeppelin_reverts"}
 
 
 class TestOnChain:

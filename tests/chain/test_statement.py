@@ -36,7 +36,7 @@ from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.claiming import EpochNotFinalised, EpochSuperseded, prove_claim
 from timebank_chain.chain.connection import connect
 from timebank_chain.chain.credit_payments import memo_hash
-from timebank_chain.chain.library_reverts import (
+from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagedUnauthorized,
     AccessManagerNotScheduled,
     ERC2612InvalidSigner,

@@ -23,8 +23,8 @@ from eth_utils.crypto import keccak
 
 from tests.world import SIGNERS, World
 from timebank_chain.chain.connection import Connection
-from timebank_chain.chain.library_reverts import ERC20InsufficientBalance
 from timebank_chain.chain.node_errors import NotMined
+from timebank_chain.chain.openzeppelin_reverts import ERC20InsufficientBalance
 from timebank_chain.chain.signer import LocalSigner
 from timebank_chain.chain.transactions import (
     Call,

@@ -2,7 +2,7 @@
 
 A custom error reaches a client as four bytes of selector and its encoded values; :func:`decode` gives
 the exception that says in words what it means and what to do. Those that OpenZeppelin's contracts
-bring along are in ``library_reverts``; a test holds both lists against the ABIs.
+bring along are in ``openzeppelin_reverts``; a test holds both lists against the ABIs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-import timebank_chain.chain.library_reverts  # noqa: F401 - its classes are found as subclasses of Revert
+import timebank_chain.chain.openzeppelin_reverts  # noqa: F401 - its classes are found as subclasses of Revert
 from timebank_chain.chain.revert import Revert
 from timebank_chain.errors import ContractError
 
