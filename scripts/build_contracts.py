@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "timebank_chain" / "artifacts"
 SHIM = ROOT / "scripts" / "solc-shim"
-ROOMS = ("governance", "interfaces", "libraries", "oracle", "token")
+ROOMS = ("bank", "governance", "interfaces", "lending", "libraries", "market", "oracle", "token")
 LIBRARY_PREFIX = "@openzeppelin/contracts/"
 SOLC_VERSION = "0.8.30"
 
@@ -40,10 +40,19 @@ SHIPPED = {
     "AccessManager": "@openzeppelin/contracts/access/manager/AccessManager.sol",
     "AttentionCredit": "contracts/token/AttentionCredit.sol",
     "CreditDistributor": "contracts/token/CreditDistributor.sol",
+    "CreditExchange": "contracts/market/CreditExchange.sol",
+    "CreditLease": "contracts/lending/CreditLease.sol",
+    "CreditLending": "contracts/lending/CreditLending.sol",
     "CreditPayments": "contracts/token/CreditPayments.sol",
+    "EpochChallenge": "contracts/oracle/EpochChallenge.sol",
     "FeePool": "contracts/token/FeePool.sol",
+    "LeafRequests": "contracts/oracle/LeafRequests.sol",
     "MemberRegistry": "contracts/token/MemberRegistry.sol",
+    "PolicyRegistry": "contracts/oracle/PolicyRegistry.sol",
+    "RateFloat": "contracts/oracle/RateFloat.sol",
     "RateOracle": "contracts/oracle/RateOracle.sol",
+    "ServiceEscrow": "contracts/market/ServiceEscrow.sol",
+    "TimeBank": "contracts/bank/TimeBank.sol",
 }
 
 SETTINGS: dict[str, Any] = {
@@ -52,6 +61,9 @@ SETTINGS: dict[str, Any] = {
     "optimizer": {"enabled": True, "runs": 1_000_000},
     "viaIR": True,
 }
+#: Said of OpenZeppelin's transient reentrancy guard, and in the same breath that such guards are safe.
+TRANSIENT_STORAGE_WARNING = "2394"
+
 OUTPUTS = [
     "abi",
     "evm.bytecode.object",
@@ -161,7 +173,11 @@ def compile_sources(sources: dict[str, str], outputs: list[str] | None = None) -
         result = solcx.compile_standard(compiler_input(sources, outputs), solc_binary=solc)
     except SolcError as error:
         raise BuildError(error.message) from error
-    messages = [entry["formattedMessage"] for entry in result.get("errors", [])]
+    messages = [
+        entry["formattedMessage"]
+        for entry in result.get("errors", [])
+        if entry.get("errorCode") != TRANSIENT_STORAGE_WARNING
+    ]
     if messages:
         raise BuildError("\n".join(messages))
     contracts: dict[str, Any] = result["contracts"]

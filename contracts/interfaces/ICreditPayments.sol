@@ -7,7 +7,8 @@ import {IFeePool} from "./IFeePool.sol";
 /// @title ICreditPayments: pay with a memo and a fee
 /// @notice A plain transfer of the credit is always free. Who pays here leaves a memo hash for both sides' statements
 /// and a fee for the pool. The fee is taken out of the amount: the payer spends exactly `amount`.
-/// @dev Holds no credits between transactions.
+/// @dev Holds no credits between transactions. Every payment counts as demand (`IFeePool.recordSpending`), one without a
+/// fee too; a plain transfer does not. The fee pool must have been told of this contract (`NotSpender` until then).
 interface ICreditPayments {
     /// @notice Somebody paid.
     /// @param payer Who spent `amount`.

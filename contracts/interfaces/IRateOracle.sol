@@ -3,8 +3,12 @@ pragma solidity 0.8.30;
 
 import {CreditParameters, IAttentionCredit} from "./IAttentionCredit.sol";
 import {ICreditDistributor} from "./ICreditDistributor.sol";
+import {IEpochChallenge} from "./IEpochChallenge.sol";
 import {FeeSplit, IFeePool} from "./IFeePool.sol";
+import {ILeafRequests} from "./ILeafRequests.sol";
 import {IMemberRegistry} from "./IMemberRegistry.sol";
+import {IPolicyRegistry} from "./IPolicyRegistry.sol";
+import {IRateFloat} from "./IRateFloat.sol";
 
 /// @notice Everything an epoch says. On chain only its hash is kept; the event of its proposal carries it whole.
 /// @param epoch Number, from 1.
@@ -22,7 +26,7 @@ import {IMemberRegistry} from "./IMemberRegistry.sol";
 /// @param pot Micro-credits of fees handed to active members.
 /// @param previousHeaderHash Hash of the header before; zero for the first.
 /// @param dataHash SHA-256 of the published manifest.
-/// @param dataURI Where the published files are; may be empty.
+/// @param dataURI Where the published files are: ASCII of at most 512 bytes; may be empty.
 struct EpochHeader {
     uint32 epoch;
     uint48 startMs;
@@ -84,8 +88,9 @@ struct InitialParameters {
 /// @notice A quorum signs an epoch's header (EIP-712); anybody proposes it with a bond; after the challenge window
 /// anybody finalises it, and the distributor pays out against it. Governance can void a proposal that is wrong.
 /// @dev Creating the oracle creates the distributor, the credit and the fee pool: nobody can ever put another minter
-/// in between. One proposal at a time. Setters act on later proposals: one that is pending keeps its terms. Warning: a
-/// block's time stands for the end of an epoch; a node whose clock is behind refuses proposals as too early.
+/// in between. One proposal at a time. Setters act on later proposals: one that is pending keeps its terms. The rate is
+/// what governance set, moved after each epoch if `IRateFloat` lets it float. Warning: a block's time stands for the end
+/// of an epoch; a node whose clock is behind refuses proposals as too early.
 interface IRateOracle {
     /// @notice An epoch was proposed.
     /// @param signers Who signed, ascending.
@@ -136,6 +141,12 @@ interface IRateOracle {
     /// @notice Later proposals wait this long, in seconds.
     event ChallengeWindowSet(uint256 previousWindow, uint256 challengeWindow);
 
+    /// @notice Where faults are proved and leaves asked for was set, for good.
+    event ChallengeSet(address challenge, address leafRequests);
+
+    /// @notice What moves the rate after each epoch was set, for good.
+    event RateFloatSet(address rateFloat);
+
     /// @notice Proposals were stopped or allowed again.
     event ProposalsPausedSet(bool paused);
 
@@ -166,8 +177,17 @@ interface IRateOracle {
     /// @notice The epoch has not ended. Unix milliseconds.
     error EndInFuture(uint48 endMs, uint256 currentMs);
 
+    /// @notice The address of the published files has more bytes than a header may hold.
+    error DataURITooLong(uint256 length, uint256 max);
+
+    /// @notice The address of the published files is not ASCII, in the 32 bytes from this position on.
+    error DataURINotAscii(uint256 position);
+
     /// @notice The header does not continue the chain of headers.
     error PreviousHeaderMismatch(bytes32 previousHeaderHash, bytes32 expected);
+
+    /// @notice Nobody has registered a policy of this identity: its rules are not known on chain.
+    error PolicyNotRegistered(bytes32 policyHash);
 
     /// @notice The epoch was valued under another policy.
     error PolicyMismatch(bytes32 policyHash, bytes32 expected);
@@ -196,6 +216,19 @@ interface IRateOracle {
     /// @notice The challenge window is open. Unix seconds.
     error ChallengeWindowOpen(uint48 endsAt, uint256 current);
 
+    /// @notice A leaf of the epoch is being asked for, or was shown so late that there must be time to look at it. Unix
+    /// seconds; the largest number while nobody has answered.
+    error EpochHeld(uint256 heldUntil, uint256 current);
+
+    /// @notice Only the challenge contract and the leaf requests void by proof.
+    error NotChallenge(address caller);
+
+    /// @notice Where faults are proved and leaves asked for is set already, or would be nowhere.
+    error ChallengeFixed(address challenge, address leafRequests);
+
+    /// @notice What moves the rate is set already (it names it), or would be nothing.
+    error RateFloatFixed(address rateFloat);
+
     /// @notice No bond is waiting for the caller.
     error NoBondToWithdraw(address owner);
 
@@ -215,7 +248,8 @@ interface IRateOracle {
     /// @dev Requirements: proposals are not paused (`ProposalsPaused`); none is pending (`EpochPending`); the value is
     /// the bond (`WrongBond`); the number, start, end, previous header, policy, rate, pot and total mint continue from
     /// what stands (`UnexpectedEpoch`, `StartNotPreviousEnd`, `EndNotAfterStart`, `EndInFuture`,
-    /// `PreviousHeaderMismatch`, `PolicyMismatch`, `RateMismatch`, `PotTooLarge`, `MintTooLarge`); at least threshold
+    /// `PreviousHeaderMismatch`, `PolicyMismatch`, `RateMismatch`, `PotTooLarge`, `MintTooLarge`); the data's address is
+    /// ASCII of at most 512 bytes (`DataURINotAscii`, `DataURITooLong`); at least threshold
     /// signatures (`TooFewSignatures`), all by quorum signers (`NotASigner`), ascending by signer
     /// (`SignersNotAscending`), well formed and not malleable (`ECDSAInvalidSignature...`). The first epoch may start
     /// anywhere. Emits `EpochProposed`. Surprise: a signature over another header or another chain recovers to a
@@ -226,8 +260,8 @@ interface IRateOracle {
 
     /// @notice Makes the pending epoch final after its challenge window. Anybody may call it.
     /// @dev Requirements: one is pending (`NothingPending`), this one (`HeaderMismatch`), and the window is over
-    /// (`ChallengeWindowOpen`). The distributor takes over the root and burns the pot; the bond can be withdrawn by
-    /// its proposer. Emits `EpochFinalised`.
+    /// (`ChallengeWindowOpen`), and no leaf of it is being asked for (`EpochHeld`). The distributor takes over the root and burns the pot; the bond can be withdrawn by
+    /// its proposer. Emits `EpochFinalised`, and `IRateFloat.RateMoved` if the rate floats.
     /// @param header The proposed header.
     function finalise(EpochHeader calldata header) external;
 
@@ -242,6 +276,11 @@ interface IRateOracle {
     /// @param reason One sentence for the record.
     function voidProposal(bytes32 headerHash, address challenger, string calldata reason) external;
 
+    /// @notice Voids the pending epoch because a fault of it was proved; as `voidProposal` otherwise.
+    /// @dev Requirements: the caller is `challenge` or `leafRequests` (`NotChallenge`), the header is pending (`NothingPending`,
+    /// `ProposalNotPending`). Emits `EpochVoided`.
+    function voidByProof(bytes32 headerHash, address challenger, string calldata reason) external;
+
     /// @notice Pays out bonds and rewards that wait for the caller.
     /// @dev Requirements: something waits (`NoBondToWithdraw`); the receiver accepts it (`FailedCall` or its own
     /// error). Emits `BondWithdrawn`.
@@ -250,9 +289,11 @@ interface IRateOracle {
     function withdrawBond(address payable receiver) external returns (uint256 amount);
 
     /// @notice Sets the policy for later epochs. Restricted. Emits `PolicySet`.
+    /// @dev Requirements: it is registered in `policies` (`PolicyNotRegistered`).
     function setPolicy(bytes32 newPolicyHash, string calldata policyURI) external;
 
     /// @notice Sets the rate for later epochs, micro-credits per micro-value, 2^24 = 1.0. Restricted. Emits `RateSet`.
+    /// @dev A rate that floats goes on floating, from this one as its base with an excess of 0.
     function setRate(uint64 newRateQ24) external;
 
     /// @notice Replaces the quorum. Restricted. Emits `QuorumSet`.
@@ -265,6 +306,16 @@ interface IRateOracle {
 
     /// @notice Sets the challenge window of later proposals in seconds. Restricted. Emits `ChallengeWindowSet`.
     function setChallengeWindow(uint32 newWindow) external;
+
+    /// @notice Says where faults are proved and leaves asked for, once: nobody can take that away later. Restricted. Emits
+    /// `ChallengeSet`.
+    /// @dev Requirements: not set before, and none zero (`ChallengeFixed`).
+    function setChallenge(IEpochChallenge newChallenge, ILeafRequests newRequests) external;
+
+    /// @notice Says what moves the rate after each epoch, once: nobody can take that away later. Restricted. Emits
+    /// `RateFloatSet`. Until then the rate is only what governance sets.
+    /// @dev Requirements: not set before, and not zero (`RateFloatFixed`).
+    function setRateFloat(IRateFloat newFloat) external;
 
     /// @notice Stops or allows proposals. Claims, finalising and withdrawing are never stopped. Restricted.
     /// Emits `ProposalsPausedSet`.
@@ -321,6 +372,15 @@ interface IRateOracle {
     /// @notice Wei an address can withdraw.
     function withdrawableBond(address owner) external view returns (uint256);
 
+    /// @notice Where faults are proved; zero until `setChallenge`.
+    function challenge() external view returns (IEpochChallenge);
+
+    /// @notice Where leaves are asked for; zero until `setChallenge`.
+    function leafRequests() external view returns (ILeafRequests);
+
+    /// @notice What moves the rate after each epoch; zero until `setRateFloat`.
+    function rateFloat() external view returns (IRateFloat);
+
     /// @notice The distributor this oracle created.
     function distributor() external view returns (ICreditDistributor);
 
@@ -332,4 +392,7 @@ interface IRateOracle {
 
     /// @notice Where placeholders are linked to wallets.
     function registry() external view returns (IMemberRegistry);
+
+    /// @notice Where policies are registered before they can be set.
+    function policies() external view returns (IPolicyRegistry);
 }

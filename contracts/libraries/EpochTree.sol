@@ -136,23 +136,22 @@ library EpochTree {
 
         uint256 used;
         for (uint256 level; level < depth; ++level) {
-            bool leftMissing = first & 1 == 1;
-            bool rightMissing = (first + count) & 1 == 1;
-            uint256 needed = (leftMissing ? 1 : 0) + (rightMissing ? 1 : 0);
-            if (used + needed > proof.length) return false;
-
-            // Parents are written over the children they came from: a parent never lies behind its first child.
-            uint256 from;
-            uint256 parents;
-            if (leftMissing) {
+            // A right child comes first: its sibling is the proof's.
+            uint256 from = first & 1;
+            uint256 parents = from;
+            if (from == 1) {
+                if (used == proof.length) return false;
                 hashes[0] = hashPair(proof[used++], hashes[0]);
-                from = 1;
-                parents = 1;
             }
+            // Parents are written over the children they came from: a parent never lies behind its first child.
             for (; from + 1 < count; from += 2) {
                 hashes[parents++] = hashPair(hashes[from], hashes[from + 1]);
             }
-            if (rightMissing) hashes[parents++] = hashPair(hashes[from], proof[used++]);
+            // A left child is left over: so is its sibling.
+            if (from < count) {
+                if (used == proof.length) return false;
+                hashes[parents++] = hashPair(hashes[from], proof[used++]);
+            }
 
             first >>= 1;
             count = parents;

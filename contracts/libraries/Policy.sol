@@ -39,7 +39,7 @@ struct Bracket {
     uint16 slopeMilli;
 }
 
-/// @notice A whole policy. `keccak256(abi.encode(policy))` is its identity on chain.
+/// @notice A whole policy. The hash of its head is its identity on chain, see the library PolicyHash.
 /// @param name UTF-8, right-padded with zeros.
 /// @param version Counts up with every change.
 /// @param decayK Decay constant, see the library Decay.
@@ -55,4 +55,71 @@ struct Policy {
     uint64 initialRateQ24;
     Bracket[] brackets;
     DomainPolicy[] domains;
+}
+
+/// @notice A policy with its lists replaced by their hashes: a proof about one domain carries this and that domain only.
+/// @param name UTF-8, right-padded with zeros.
+/// @param version Counts up with every change.
+/// @param decayK Decay constant, see the library Decay.
+/// @param epochMs Length of an epoch in milliseconds; 0 leaves it free.
+/// @param initialRateQ24 First rate, micro-credits per micro-value, 2^24 = 1.0.
+/// @param bracketsHash `PolicyHash.hashBrackets` of the fairness steps.
+/// @param domainsHash `PolicyHash.hashDomains` of the domains' hashes in order.
+struct PolicyHead {
+    bytes32 name;
+    uint32 version;
+    uint64 decayK;
+    uint64 epochMs;
+    uint64 initialRateQ24;
+    bytes32 bracketsHash;
+    bytes32 domainsHash;
+}
+
+/// @title PolicyHash: what stands for a policy on chain
+/// @notice A tree of three levels: every domain has its hash, the domains together have one, and the head holds that and
+/// the hash of the brackets. So the decay constant is shown with the head alone, and one domain with the head, the list
+/// of hashes and the domain.
+library PolicyHash {
+    /// @notice Identity of a policy, by its head.
+    function hashHead(PolicyHead memory head) internal pure returns (bytes32) {
+        return keccak256(abi.encode(head));
+    }
+
+    /// @notice Hash of the fairness steps.
+    function hashBrackets(Bracket[] memory brackets) internal pure returns (bytes32) {
+        return keccak256(abi.encode(brackets));
+    }
+
+    /// @notice Hash of one domain's rules.
+    function hashDomain(DomainPolicy memory domain) internal pure returns (bytes32) {
+        return keccak256(abi.encode(domain));
+    }
+
+    /// @notice Hash of all domains.
+    /// @param domainHashes `hashDomain` of each, in order.
+    function hashDomains(bytes32[] memory domainHashes) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(domainHashes));
+    }
+
+    /// @notice The head of a whole policy.
+    function headOf(Policy memory policy) internal pure returns (PolicyHead memory) {
+        bytes32[] memory domainHashes = new bytes32[](policy.domains.length);
+        for (uint256 i; i < domainHashes.length; ++i) {
+            domainHashes[i] = hashDomain(policy.domains[i]);
+        }
+        return PolicyHead({
+            name: policy.name,
+            version: policy.version,
+            decayK: policy.decayK,
+            epochMs: policy.epochMs,
+            initialRateQ24: policy.initialRateQ24,
+            bracketsHash: hashBrackets(policy.brackets),
+            domainsHash: hashDomains(domainHashes)
+        });
+    }
+
+    /// @notice Identity of a whole policy.
+    function hashPolicy(Policy memory policy) internal pure returns (bytes32) {
+        return hashHead(headOf(policy));
+    }
 }

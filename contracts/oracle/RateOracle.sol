@@ -9,9 +9,14 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
+import {IEpochChallenge} from "../interfaces/IEpochChallenge.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
+import {ILeafRequests} from "../interfaces/ILeafRequests.sol";
 import {IMemberRegistry} from "../interfaces/IMemberRegistry.sol";
+import {IPolicyRegistry} from "../interfaces/IPolicyRegistry.sol";
+import {IRateFloat} from "../interfaces/IRateFloat.sol";
 import {EpochHeader, InitialParameters, IRateOracle, Proposal} from "../interfaces/IRateOracle.sol";
+import {Header} from "../libraries/Header.sol";
 import {CreditDistributor} from "../token/CreditDistributor.sol";
 
 /// @title RateOracle
@@ -32,21 +37,23 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         bool paused;
     }
 
-    /// @dev EIP-712 type of a header.
-    bytes32 private constant HEADER_TYPEHASH = keccak256(
-        "EpochHeader(uint32 epoch,uint48 startMs,uint48 endMs,bytes32 policyHash,bytes32 activityRoot,"
-        "uint32 activityCount,bytes32 accountRoot,uint32 accountCount,uint32 activeCount,uint64 totalEarned,"
-        "uint64 totalMint,uint64 rateQ24,uint64 pot,bytes32 previousHeaderHash,bytes32 dataHash,string dataURI)"
-    );
-
     /// @dev One whole, in hundredths of a percent.
     uint256 private constant ONE_BPS = 10_000;
 
     /// @dev Keeps the cost of replacing a quorum within one transaction.
     uint256 private constant MAX_SIGNERS = 32;
 
+    /// @dev Every proof of a fault carries the header, some the one before as well: this bounds what they cost.
+    uint256 private constant MAX_DATA_URI_BYTES = 512;
+
+    /// @dev Bits that no ASCII character has, in a word of 32.
+    bytes32 private constant NOT_ASCII = 0x8080808080808080808080808080808080808080808080808080808080808080;
+
     /// @inheritdoc IRateOracle
     IMemberRegistry public immutable registry;
+
+    /// @inheritdoc IRateOracle
+    IPolicyRegistry public immutable policies;
 
     /// @inheritdoc IRateOracle
     ICreditDistributor public immutable distributor;
@@ -86,15 +93,27 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
     /// @inheritdoc IRateOracle
     mapping(address owner => uint256) public withdrawableBond;
 
+    /// @inheritdoc IRateOracle
+    IEpochChallenge public challenge;
+
+    /// @inheritdoc IRateOracle
+    ILeafRequests public leafRequests;
+
+    /// @inheritdoc IRateOracle
+    IRateFloat public rateFloat;
+
     address[] private _signers;
 
-    constructor(address manager, IMemberRegistry memberRegistry, InitialParameters memory initial)
-        AccessManaged(manager)
-        EIP712("timebank RateOracle", "1")
-    {
+    constructor(
+        address manager,
+        IMemberRegistry memberRegistry,
+        IPolicyRegistry policyRegistry,
+        InitialParameters memory initial
+    ) AccessManaged(manager) EIP712("timebank RateOracle", "1") {
         require(initial.challengerShareBps <= ONE_BPS, ShareTooHigh(initial.challengerShareBps));
         challengerShareBps = initial.challengerShareBps;
         registry = memberRegistry;
+        policies = policyRegistry;
 
         CreditDistributor created = new CreditDistributor(manager, memberRegistry, initial.credit, initial.feeSplit);
         distributor = created;
@@ -118,6 +137,7 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         uint256 due = bond;
         require(msg.value == due, WrongBond(msg.value, due));
         _requireContinues(header, state);
+        _requireAddress(bytes(header.dataURI));
 
         bytes32 headerHash = hashHeader(header);
         address[] memory signedBy = _requireQuorum(_hashTypedDataV4(headerHash), signatures, state.threshold);
@@ -138,6 +158,10 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         bytes32 headerHash = hashHeader(header);
         require(headerHash == _pendingHeaderHash, HeaderMismatch(headerHash, _pendingHeaderHash));
         require(block.timestamp >= pendingUntil, ChallengeWindowOpen(pendingUntil, block.timestamp));
+        if (address(leafRequests) != address(0)) {
+            uint256 heldUntil = leafRequests.heldUntil(headerHash, pendingUntil);
+            require(block.timestamp >= heldUntil, EpochHeld(heldUntil, block.timestamp));
+        }
 
         _state.pendingUntil = 0;
         _state.latestEpoch = header.epoch;
@@ -147,24 +171,21 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         emit EpochFinalised(header.epoch, headerHash, header.accountRoot, header.totalMint, header.pot);
 
         distributor.acceptRoot(header.epoch, header.accountRoot, header.totalMint, header.pot);
+        IRateFloat float = rateFloat;
+        if (address(float) != address(0)) {
+            _state.rateQ24 = float.follow(header.epoch, _state.rateQ24, header.totalMint);
+        }
     }
 
     /// @inheritdoc IRateOracle
     function voidProposal(bytes32 headerHash, address challenger, string calldata reason) external restricted {
-        require(_state.pendingUntil != 0, NothingPending());
-        bytes32 pendingHash = _pendingHeaderHash;
-        require(headerHash == pendingHash, ProposalNotPending(headerHash, pendingHash));
+        _void(headerHash, challenger, reason);
+    }
 
-        // Rounded down against the challenger: the difference is burned.
-        uint256 held = _pendingBond;
-        uint256 reward = challenger == address(0) ? 0 : held * challengerShareBps / ONE_BPS;
-        uint256 burned = held - reward;
-
-        _state.pendingUntil = 0;
-        withdrawableBond[challenger] += reward;
-        emit EpochVoided(_state.latestEpoch + 1, headerHash, challenger, reward, burned, reason);
-
-        Address.sendValue(payable(address(0)), burned);
+    /// @inheritdoc IRateOracle
+    function voidByProof(bytes32 headerHash, address challenger, string calldata reason) external {
+        require(msg.sender == address(challenge) || msg.sender == address(leafRequests), NotChallenge(msg.sender));
+        _void(headerHash, challenger, reason);
     }
 
     /// @inheritdoc IRateOracle
@@ -211,37 +232,30 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         emit ProposalsPausedSet(paused);
     }
 
+    /// @inheritdoc IRateOracle
+    function setChallenge(IEpochChallenge newChallenge, ILeafRequests newRequests) external restricted {
+        require(address(challenge) == address(0), ChallengeFixed(address(challenge), address(leafRequests)));
+        require(
+            address(newChallenge) != address(0) && address(newRequests) != address(0),
+            ChallengeFixed(address(newChallenge), address(newRequests))
+        );
+        challenge = newChallenge;
+        leafRequests = newRequests;
+        emit ChallengeSet(address(newChallenge), address(newRequests));
+    }
+
+    /// @inheritdoc IRateOracle
+    function setRateFloat(IRateFloat newFloat) external restricted {
+        require(address(rateFloat) == address(0) && address(newFloat) != address(0), RateFloatFixed(address(rateFloat)));
+        rateFloat = newFloat;
+        emit RateFloatSet(address(newFloat));
+    }
+
     /* VIEWS */
 
     /// @inheritdoc IRateOracle
     function hashHeader(EpochHeader calldata header) public pure returns (bytes32) {
-        // In two parts because one expression of seventeen words is too deep for the stack; all words are static,
-        // so the parts put together are the encoding of the whole.
-        return keccak256(
-            bytes.concat(
-                abi.encode(
-                    HEADER_TYPEHASH,
-                    header.epoch,
-                    header.startMs,
-                    header.endMs,
-                    header.policyHash,
-                    header.activityRoot,
-                    header.activityCount,
-                    header.accountRoot,
-                    header.accountCount
-                ),
-                abi.encode(
-                    header.activeCount,
-                    header.totalEarned,
-                    header.totalMint,
-                    header.rateQ24,
-                    header.pot,
-                    header.previousHeaderHash,
-                    header.dataHash,
-                    keccak256(bytes(header.dataURI))
-                )
-            )
-        );
+        return Header.hash(header);
     }
 
     /// @inheritdoc IRateOracle
@@ -302,6 +316,26 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         return _state.paused;
     }
 
+    /* VOIDING */
+
+    /// @dev Ends the pending proposal: a part of its bond for the challenger, the rest burned.
+    function _void(bytes32 headerHash, address challenger, string calldata reason) private {
+        require(_state.pendingUntil != 0, NothingPending());
+        bytes32 pendingHash = _pendingHeaderHash;
+        require(headerHash == pendingHash, ProposalNotPending(headerHash, pendingHash));
+
+        // Rounded down against the challenger: the difference is burned.
+        uint256 held = _pendingBond;
+        uint256 reward = challenger == address(0) ? 0 : held * challengerShareBps / ONE_BPS;
+        uint256 burned = held - reward;
+
+        _state.pendingUntil = 0;
+        withdrawableBond[challenger] += reward;
+        emit EpochVoided(_state.latestEpoch + 1, headerHash, challenger, reward, burned, reason);
+
+        Address.sendValue(payable(address(0)), burned);
+    }
+
     /* CHECKS */
 
     /// @dev The header is the next one, under the policy and the rate that stand, and grants no more than they allow.
@@ -329,6 +363,17 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
         require(header.totalMint <= limit, MintTooLarge(header.totalMint, limit));
     }
 
+    /// @dev Whoever follows the chain must be able to read the header and to prove it wrong: the address is short, and
+    /// ASCII, as addresses are. Other bytes might be no text at all, which decoders refuse together with the event.
+    function _requireAddress(bytes calldata dataURI) private pure {
+        uint256 length = dataURI.length;
+        require(length <= MAX_DATA_URI_BYTES, DataURITooLong(length, MAX_DATA_URI_BYTES));
+        for (uint256 at; at < length; at += 32) {
+            // What is missing to a whole word counts as zeros.
+            require(bytes32(dataURI[at:]) & NOT_ASCII == 0, DataURINotAscii(at));
+        }
+    }
+
     /// @dev Enough different quorum members signed. Ascending order makes "different" one comparison.
     function _requireQuorum(bytes32 digest, bytes[] calldata signatures, uint256 needed)
         private
@@ -350,6 +395,7 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
     /* INTERNAL SETTERS: shared with the constructor */
 
     function _setPolicy(bytes32 newPolicyHash, string memory policyURI) private {
+        require(policies.isRegistered(newPolicyHash), PolicyNotRegistered(newPolicyHash));
         policyHash = newPolicyHash;
         emit PolicySet(newPolicyHash, policyURI);
     }

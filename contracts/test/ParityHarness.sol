@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {AdaptiveRate} from "../libraries/AdaptiveRate.sol";
 import {Decay} from "../libraries/Decay.sol";
 import {AccountLeaf, ActivityLeaf, EpochTree} from "../libraries/EpochTree.sol";
 import {Fairness} from "../libraries/Fairness.sol";
-import {Bracket, Knot, Policy} from "../libraries/Policy.sol";
+import {FloatingRate} from "../libraries/FloatingRate.sol";
+import {Bracket, Knot, Policy, PolicyHash} from "../libraries/Policy.sol";
 import {Quality} from "../libraries/Quality.sol";
+import {ShareMath} from "../libraries/ShareMath.sol";
 
 /// @title ParityHarness
 /// @notice The libraries over arrays, so that one call compares thousands of inputs with the Python specification.
@@ -98,6 +101,75 @@ contract ParityHarness {
         }
     }
 
+    /// @notice Debt and cash, a rate at target and a period.
+    struct RateCase {
+        uint64 debt;
+        uint64 cash;
+        uint48 rateAtTarget;
+        uint40 dt;
+    }
+
+    /// @notice Utilisation, mean and end of the rate at target, rate and growth over the period.
+    function rates(RateCase[] calldata cases) external pure returns (uint256[5][] memory out) {
+        out = new uint256[5][](cases.length);
+        for (uint256 i; i < cases.length; ++i) {
+            uint256 used = AdaptiveRate.utilisationDown(cases[i].debt, cases[i].cash);
+            (uint256 mean, uint256 end) = AdaptiveRate.adapt(cases[i].rateAtTarget, used, cases[i].dt);
+            uint256 rate = AdaptiveRate.borrowRateDown(mean, used);
+            out[i] = [used, mean, end, rate, AdaptiveRate.growthDown(rate, cases[i].dt)];
+        }
+    }
+
+    /// @notice A float's step and base, where in its eight steps the excess is (2^64: at the upper end), an epoch.
+    struct FloatCase {
+        uint64 step;
+        uint64 baseRateQ24;
+        uint64 place;
+        uint64 demand;
+        uint64 supply;
+    }
+
+    /// @notice The rate, then the excess after the epoch, counted from its lower bound, and the rate there.
+    function floats(FloatCase[] calldata cases) external pure returns (uint256[3][] memory out) {
+        out = new uint256[3][](cases.length);
+        for (uint256 i; i < cases.length; ++i) {
+            FloatCase calldata one = cases[i];
+            // Safe casts because eight steps are below 2^67.
+            // forge-lint: disable-start(unsafe-typecast)
+            int256 bound = int256(uint256(one.step) * 4);
+            int256 excess = int256((8 * uint256(one.step) * one.place) >> 64) - bound;
+            int256 afterwards = FloatingRate.excessAfter(excess, one.step, one.demand, one.supply);
+            out[i] = [
+                uint256(FloatingRate.rateDown(one.baseRateQ24, excess, one.step)),
+                uint256(afterwards + bound),
+                FloatingRate.rateDown(one.baseRateQ24, afterwards, one.step)
+            ];
+            // forge-lint: disable-end(unsafe-typecast)
+        }
+    }
+
+    /// @notice An amount (or as many shares) of a total.
+    struct ShareCase {
+        uint64 amount;
+        uint64 totalAssets;
+        uint64 totalShares;
+    }
+
+    /// @notice Shares rounded down and up, assets rounded down and up.
+    function conversions(ShareCase[] calldata cases) external pure returns (uint256[4][] memory out) {
+        out = new uint256[4][](cases.length);
+        for (uint256 i; i < cases.length; ++i) {
+            (uint256 amount, uint256 assets, uint256 shares) =
+                (cases[i].amount, cases[i].totalAssets, cases[i].totalShares);
+            out[i] = [
+                ShareMath.toSharesDown(amount, assets, shares),
+                ShareMath.toSharesUp(amount, assets, shares),
+                ShareMath.toAssetsDown(amount, assets, shares),
+                ShareMath.toAssetsUp(amount, assets, shares)
+            ];
+        }
+    }
+
     /// @notice Hashes of activity leaves.
     function activityHashes(ActivityLeaf[] calldata leaves) external pure returns (bytes32[] memory out) {
         out = new bytes32[](leaves.length);
@@ -133,6 +205,6 @@ contract ParityHarness {
 
     /// @notice Identity of a policy.
     function policyHash(Policy calldata policy) external pure returns (bytes32) {
-        return keccak256(abi.encode(policy));
+        return PolicyHash.hashPolicy(policy);
     }
 }

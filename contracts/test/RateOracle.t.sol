@@ -7,7 +7,7 @@ import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
-import {EpochHeader, IRateOracle, Proposal} from "../interfaces/IRateOracle.sol";
+import {EpochHeader, InitialParameters, IRateOracle, Proposal} from "../interfaces/IRateOracle.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
 import {RateOracle} from "../oracle/RateOracle.sol";
 import {System} from "./System.sol";
@@ -129,8 +129,9 @@ contract RateOracleTest is System {
 
     function test_RevertWhen_PolicyDiffers() public {
         EpochHeader memory header = _header();
+        bytes32 inForce = header.policyHash;
         header.policyHash = keccak256("another");
-        _refused(header, abi.encodeWithSelector(IRateOracle.PolicyMismatch.selector, header.policyHash, POLICY));
+        _refused(header, abi.encodeWithSelector(IRateOracle.PolicyMismatch.selector, header.policyHash, inForce));
     }
 
     function test_RevertWhen_RateDiffers() public {
@@ -151,6 +152,29 @@ contract RateOracleTest is System {
         header.totalEarned = earned;
         header.totalMint = earned + 1 + above / 2;
         _refused(header, abi.encodeWithSelector(IRateOracle.MintTooLarge.selector, header.totalMint, earned));
+    }
+
+    /// @dev Every proof of a fault carries the header: a long address would make proofs dear, or too large to be sent.
+    function testFuzz_RevertWhen_TheDataAddressIsTooLong(uint16 more) public {
+        EpochHeader memory header = _header();
+        header.dataURI = string(_text(513 + uint256(more) % 2_000));
+        uint256 length = bytes(header.dataURI).length;
+        _refused(header, abi.encodeWithSelector(IRateOracle.DataURITooLong.selector, length, 512));
+        header.dataURI = string(_text(512));
+        propose(header);
+    }
+
+    /// @dev Bytes that are no text would keep followers of the chain from reading the event.
+    function testFuzz_RevertWhen_TheDataAddressIsNotAscii(uint16 length, uint16 at, uint8 character) public {
+        bytes memory text = _text(1 + length % 512);
+        at = uint16(at % text.length);
+        text[at] = bytes1(character | 0x80);
+        EpochHeader memory header = _header();
+        header.dataURI = string(text);
+        _refused(header, abi.encodeWithSelector(IRateOracle.DataURINotAscii.selector, at / 32 * 32));
+        text[at] = bytes1(character & 0x7f);
+        header.dataURI = string(text);
+        propose(header);
     }
 
     function test_RevertWhen_SignaturesAreTooFew() public {
@@ -385,6 +409,29 @@ contract RateOracleTest is System {
         else oracle.voidProposal(keccak256("theirs"), stranger, "");
     }
 
+    function test_ARegisteredPolicyIsPutInForce() public {
+        bytes32 policyHash = policies.register(policyOf("second", 2, 1));
+        vm.expectEmit();
+        emit IRateOracle.PolicySet(policyHash, "second.json");
+        vm.prank(governor);
+        oracle.setPolicy(policyHash, "second.json");
+        equal(oracle.policyHash(), policyHash, "in force");
+        equal(address(oracle.policies()), address(policies), "where it is registered");
+    }
+
+    function testFuzz_RevertWhen_ThePolicyIsNotRegistered(bytes32 policyHash) public {
+        if (policies.isRegistered(policyHash)) return;
+        bytes memory refusal = abi.encodeWithSelector(IRateOracle.PolicyNotRegistered.selector, policyHash);
+        vm.expectRevert(refusal);
+        vm.prank(governor);
+        oracle.setPolicy(policyHash, "policy.json");
+
+        InitialParameters memory initial = initialParameters();
+        initial.policyHash = policyHash;
+        vm.expectRevert(refusal);
+        ship("RateOracle", abi.encode(address(manager), registry, policies, initial));
+    }
+
     function test_ReplacedQuorumNoLongerCounts() public {
         EpochHeader memory header = _header();
         address[] memory signers = new address[](1);
@@ -442,6 +489,13 @@ contract RateOracleTest is System {
 
     function _header() private view returns (EpochHeader memory) {
         return nextHeader(keccak256("accounts"), 3, 1_000_000, 0);
+    }
+
+    function _text(uint256 length) private pure returns (bytes memory text) {
+        text = new bytes(length);
+        for (uint256 i; i < length; ++i) {
+            text[i] = "~";
+        }
     }
 
     function _refused(EpochHeader memory header, bytes memory reason) private {

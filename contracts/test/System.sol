@@ -3,11 +3,18 @@ pragma solidity 0.8.30;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 
+import {TimeBank} from "../bank/TimeBank.sol";
 import {CreditParameters, IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
+import {ICreditLending, RiskSettings} from "../interfaces/ICreditLending.sol";
 import {FeeSplit, IFeePool} from "../interfaces/IFeePool.sol";
 import {EpochHeader, InitialParameters} from "../interfaces/IRateOracle.sol";
+import {ITimeBank, Term} from "../interfaces/ITimeBank.sol";
+import {CreditLending} from "../lending/CreditLending.sol";
 import {AccountLeaf, EpochTree} from "../libraries/EpochTree.sol";
+import {Bracket, DomainPolicy, Knot, Policy} from "../libraries/Policy.sol";
+import {PolicyRegistry} from "../oracle/PolicyRegistry.sol";
+import {RateFloat} from "../oracle/RateFloat.sol";
 import {RateOracle} from "../oracle/RateOracle.sol";
 import {CreditPayments} from "../token/CreditPayments.sol";
 import {MemberRegistry} from "../token/MemberRegistry.sol";
@@ -29,12 +36,19 @@ abstract contract System is Checks {
     uint64 internal constant REGISTRAR = 3;
 
     uint64 internal constant RATE_ONE = 2 ** 24;
-    bytes32 internal constant POLICY = keccak256("policy");
     uint96 internal constant BOND = 0.1 ether;
     uint32 internal constant WINDOW = 1 days;
     uint16 internal constant CHALLENGER_SHARE_BPS = 5_000;
     uint48 internal constant LINK_DELAY = 2 days;
     uint256 internal constant FEE_BPS = 50;
+    uint16 internal constant INCOME_FEE_BPS = 500;
+    uint24 internal constant RELEASE_SECONDS = 7 days;
+    /// @dev 4 % a year: 0.04e18 / 365 days.
+    uint48 internal constant INITIAL_RATE_AT_TARGET = 1_268_391_679;
+    uint16 internal constant DEMAND = 0;
+    uint16 internal constant DAY = 1;
+    uint16 internal constant WEEK = 2;
+    uint16 internal constant MONTH = 3;
     uint256 internal constant START = 1_800_000_000;
 
     address internal governor = address(0x60);
@@ -45,11 +59,16 @@ abstract contract System is Checks {
 
     AccessManager internal manager;
     MemberRegistry internal registry;
+    PolicyRegistry internal policies;
+    bytes32 internal firstPolicyHash;
     RateOracle internal oracle;
+    RateFloat internal rateFloat;
     ICreditDistributor internal distributor;
     IAttentionCredit internal credit;
     IFeePool internal feePool;
     CreditPayments internal payments;
+    ITimeBank internal timeBank;
+    ICreditLending internal lending;
     LeafHasher internal hasher;
 
     /// @dev Keys of the five quorum signers, ascending by address.
@@ -57,13 +76,24 @@ abstract contract System is Checks {
 
     function deploySystem() internal {
         vm.warp(START);
-        manager = new AccessManager(address(this));
-        registry = new MemberRegistry(address(manager), LINK_DELAY);
-        oracle = new RateOracle(address(manager), registry, initialParameters());
+        manager = AccessManager(ship("AccessManager", abi.encode(address(this))));
+        registry = MemberRegistry(ship("MemberRegistry", abi.encode(address(manager), LINK_DELAY)));
+        policies = PolicyRegistry(ship("PolicyRegistry", ""));
+        firstPolicyHash = policies.register(firstPolicy());
+        oracle = RateOracle(ship("RateOracle", abi.encode(address(manager), registry, policies, initialParameters())));
         distributor = oracle.distributor();
         credit = oracle.credit();
         feePool = oracle.feePool();
-        payments = new CreditPayments(address(manager), credit, feePool, FEE_BPS);
+        rateFloat = RateFloat(ship("RateFloat", abi.encode(address(manager), oracle)));
+        oracle.setRateFloat(rateFloat);
+        payments = CreditPayments(ship("CreditPayments", abi.encode(address(manager), credit, feePool, FEE_BPS)));
+        setSpenders(address(payments));
+        timeBank = TimeBank(
+            ship("TimeBank", abi.encode(address(manager), distributor, initialTerms(), INCOME_FEE_BPS, RELEASE_SECONDS))
+        );
+        lending = CreditLending(
+            ship("CreditLending", abi.encode(address(manager), oracle, timeBank, initialRisk(), INITIAL_RATE_AT_TARGET))
+        );
         hasher = new LeafHasher();
         _grantRoles();
         vm.deal(proposer, 1_000 ether);
@@ -82,7 +112,7 @@ abstract contract System is Checks {
             }
             signers[i] = vm.addr(signerKeys[i]);
         }
-        initial.policyHash = POLICY;
+        initial.policyHash = firstPolicyHash;
         initial.policyURI = "policy.json";
         initial.rateQ24 = RATE_ONE;
         initial.signers = signers;
@@ -92,6 +122,28 @@ abstract contract System is Checks {
         initial.challengerShareBps = CHALLENGER_SHARE_BPS;
         initial.credit = CreditParameters("Attention Credit", "ATT", "https://example.org/credit.json");
         initial.feeSplit = FeeSplit(5_000, 3_000, 2_000);
+    }
+
+    function initialTerms() internal pure returns (Term[] memory terms) {
+        terms = new Term[](4);
+        terms[DEMAND] = Term({duration: 0, multiplierMilli: 1_000, penaltyBps: 0, open: true});
+        terms[DAY] = Term({duration: 1 days, multiplierMilli: 1_100, penaltyBps: 50, open: true});
+        terms[WEEK] = Term({duration: 7 days, multiplierMilli: 1_500, penaltyBps: 100, open: true});
+        terms[MONTH] = Term({duration: 30 days, multiplierMilli: 2_500, penaltyBps: 200, open: true});
+    }
+
+    function initialRisk() internal pure returns (RiskSettings memory) {
+        return RiskSettings({
+            maxLtvBps: 9_000,
+            liquidationLtvBps: 9_500,
+            incentiveBps: 200,
+            standingBps: 5_000,
+            unsecuredCapBps: 2_000,
+            feeBps: 1_000,
+            standingTerm: 30 days,
+            grace: 7 days,
+            minLoan: 10_000
+        });
     }
 
     function _grantRoles() private {
@@ -107,8 +159,15 @@ abstract contract System is Checks {
         setters[5] = oracle.voidProposal.selector;
         manager.setTargetFunctionRole(address(oracle), setters, GOVERNOR);
         _grant(address(oracle), oracle.setProposalsPaused.selector, GUARDIAN);
+        _grant(address(rateFloat), rateFloat.setFloat.selector, GOVERNOR);
         _grant(address(feePool), feePool.setSplit.selector, GOVERNOR);
         _grant(address(payments), payments.setFee.selector, GOVERNOR);
+        _grant(address(timeBank), timeBank.addTerm.selector, GOVERNOR);
+        _grant(address(timeBank), timeBank.setTermOpen.selector, GOVERNOR);
+        _grant(address(timeBank), timeBank.setIncomeFee.selector, GOVERNOR);
+        _grant(address(timeBank), timeBank.setReleaseTime.selector, GOVERNOR);
+        _grant(address(lending), lending.setRisk.selector, GOVERNOR);
+        _grant(address(lending), lending.setBorrowingPaused.selector, GUARDIAN);
         _grant(address(registry), registry.requestLink.selector, REGISTRAR);
         _grant(address(registry), registry.rejectLink.selector, GUARDIAN);
     }
@@ -117,6 +176,48 @@ abstract contract System is Checks {
         bytes4[] memory selectors = new bytes4[](1);
         selectors[0] = selector;
         manager.setTargetFunctionRole(target, selectors, role);
+    }
+
+    /// @dev Wires the rooms of the bank, as the administrator does once at deployment.
+    function setRooms(address newTimeBank, address newLending, address newLease) internal {
+        distributor.setRooms(newTimeBank, newLending, newLease);
+        feePool.setPayees(newTimeBank, newLending);
+    }
+
+    /// @dev Says through whom members spend, as the administrator does once at deployment.
+    function setSpenders(address spender) internal {
+        address[] memory spenders = new address[](1);
+        spenders[0] = spender;
+        feePool.setSpenders(spenders);
+    }
+
+    /* POLICIES */
+
+    function firstPolicy() internal pure returns (Policy memory) {
+        return policyOf("first", 1, 2 ** 28);
+    }
+
+    /// @dev Small and within all bounds.
+    function policyOf(bytes32 name, uint32 version, uint64 decayK) internal pure returns (Policy memory made) {
+        made.name = name;
+        made.version = version;
+        made.decayK = decayK;
+        made.initialRateQ24 = RATE_ONE;
+        made.brackets = new Bracket[](1);
+        made.brackets[0] = Bracket(0, 1000);
+        made.domains = new DomainPolicy[](1);
+        Knot[] memory knots = new Knot[](1);
+        knots[0] = Knot(0, 1000);
+        DomainPolicy memory domain = made.domains[0];
+        (domain.name, domain.high, domain.bonusMilli) = ("code", 7, 1000);
+        (domain.interaction, domain.originality, domain.engagement) = (knots, knots, knots);
+    }
+
+    /// @dev Registers a policy and puts it in force.
+    function setPolicy(Policy memory policy) internal {
+        bytes32 policyHash = policies.register(policy);
+        vm.prank(governor);
+        oracle.setPolicy(policyHash, "policy.json");
     }
 
     /* EPOCHS */
@@ -131,7 +232,7 @@ abstract contract System is Checks {
         header.startMs = oracle.latestEndMs();
         // The tests' clock stays far below 2^48 milliseconds.
         // forge-lint: disable-next-line(unsafe-typecast)
-        header.endMs = uint48(block.timestamp * 1000);
+        header.endMs = uint48(vm.getBlockTimestamp() * 1000);
         header.policyHash = oracle.policyHash();
         header.activityRoot = keccak256(abi.encode("activities", header.epoch));
         header.activityCount = accountCount;
@@ -169,7 +270,7 @@ abstract contract System is Checks {
 
     function proposeAndFinalise(EpochHeader memory header) internal {
         propose(header);
-        vm.warp(block.timestamp + WINDOW);
+        vm.warp(vm.getBlockTimestamp() + WINDOW);
         oracle.finalise(header);
     }
 

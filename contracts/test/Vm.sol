@@ -4,14 +4,37 @@ pragma solidity 0.8.30;
 /// @title Vm: the part of forge's cheat codes our tests use
 /// @dev Written here because no package with forge's own library compiles from npm.
 interface Vm {
+    /// @notice One emitted event.
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
+    }
+
     /// @notice Sets the block's Unix time in seconds.
     function warp(uint256 timestamp) external;
+
+    /// @notice Sets the block's number.
+    function roll(uint256 number) external;
+
+    /// @notice The block's number; see `getBlockTimestamp`.
+    function getBlockNumber() external view returns (uint256);
+
+    /// @notice Sets the chain's id.
+    function chainId(uint256 id) external;
+
+    /// @notice The block's Unix time in seconds. After `warp` in the same function only this is sure: the compiler may
+    /// take `block.timestamp` for a constant.
+    function getBlockTimestamp() external view returns (uint256);
 
     /// @notice Makes the next call come from an address.
     function prank(address caller) external;
 
     /// @notice Sets an address's wei.
     function deal(address account, uint256 balance) external;
+
+    /// @notice Sets an address's code.
+    function etch(address account, bytes calldata code) external;
 
     /// @notice The next call must revert with exactly this data.
     function expectRevert(bytes calldata data) external;
@@ -21,6 +44,18 @@ interface Vm {
 
     /// @notice The next call must emit the event that follows, topics and data.
     function expectEmit() external;
+
+    /// @notice Keeps the events from here on.
+    function recordLogs() external;
+
+    /// @notice The events kept, which are then forgotten.
+    function getRecordedLogs() external returns (Log[] memory);
+
+    /// @notice Creation code in an artifact's file.
+    function getCode(string calldata path) external view returns (bytes memory);
+
+    /// @notice Text at a key of a JSON document.
+    function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
 
     /// @notice Signs a digest.
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
@@ -58,6 +93,20 @@ abstract contract Checks {
 
     function isTrue(bool condition, string memory what) internal pure {
         require(condition, NotTrue(what));
+    }
+
+    /// @dev Creates a contract from its shipped artifact. So these tests run the code that is deployed, and can themselves be
+    /// compiled the quick way; what the artifacts are made of is compared elsewhere.
+    function ship(string memory name, bytes memory arguments) internal returns (address created) {
+        bytes memory code = vm.getCode(string.concat("../timebank_chain/artifacts/", name, ".json"));
+        code = abi.encodePacked(code, arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            if iszero(created) {
+                returndatacopy(0, 0, returndatasize())
+                revert(0, returndatasize())
+            }
+        }
     }
 
     /// @dev Folds a fuzzed number into a range, both ends included.

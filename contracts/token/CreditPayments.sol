@@ -83,10 +83,9 @@ contract CreditPayments is ICreditPayments, AccessManaged {
         emit Paid(msg.sender, to, memoHash, amount, fee);
 
         credit.safeTransferFrom(msg.sender, to, received);
-        if (fee != 0) {
-            credit.safeTransferFrom(msg.sender, address(feePool), fee);
-            feePool.sync();
-        }
+        if (fee != 0) credit.safeTransferFrom(msg.sender, address(feePool), fee);
+        // One call for both: the fee is booked, and what the payee got counts as demand.
+        feePool.recordSpending(received);
     }
 
     /// @dev Rounded up, in the pool's favour: otherwise many small payments would be free.
