@@ -12,6 +12,7 @@ ETH_FROM                 address to sign as, when a folder of keystores is given
 TIMEBANK_DEPLOYMENT      deployment manifest (JSON)
 TIMEBANK_EPOCHS          folder of published epochs
 TIMEBANK_KEYSTORES       folder of keystores, default: the user's data folder
+TIMEBANK_CONTENT         folder of texts kept off chain, default: the user's data folder
 TIMEBANK_SALT_KEY        *file* holding the key that salts record ids
 TIMEBANK_TEST_DATA       research data for the tests
 ======================== =====================================================
@@ -31,6 +32,7 @@ ENV_FROM = "ETH_FROM"
 ENV_DEPLOYMENT = "TIMEBANK_DEPLOYMENT"
 ENV_EPOCHS = "TIMEBANK_EPOCHS"
 ENV_KEYSTORES = "TIMEBANK_KEYSTORES"
+ENV_CONTENT = "TIMEBANK_CONTENT"
 ENV_SALT_KEY = "TIMEBANK_SALT_KEY"
 
 
@@ -43,3 +45,9 @@ def keystore_folder() -> Path:
     """Return the folder where wallets are kept."""
     chosen = setting(ENV_KEYSTORES)
     return Path(chosen) if chosen else user_data_path("timebank-chain") / "keystores"
+
+
+def content_folder() -> Path:
+    """Return the folder where texts are kept."""
+    chosen = setting(ENV_CONTENT)
+    return Path(chosen) if chosen else user_data_path("timebank-chain") / "content"

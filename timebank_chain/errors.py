@@ -7,9 +7,13 @@
     |- InputError                    exit 1   a file or row from outside is wrong
     |  |- ActivityError                       activity, mapping or source files
     |  |- MembersError                        the members file
+    |  |- OfferError                          a lease offer or its file
+    |  |- TradeOrderError                     an order of the exchange or an order book's file
+    |  |- ContentError                        a text kept off chain, or its file
     |  `- PolicyError                         a policy document
     |- EpochError                    exit 1   building, reading or proving an epoch
     |  |- TamperedEpoch                       a file does not match its header or manifest
+    |  |- DataUnavailable                     a published epoch cannot be had where its header says
     |  `- InvalidProof                        a leaf is not under the root
     |- WalletError                   exit 1   keystores and keys
     |  `- WrongPassword
@@ -73,8 +77,20 @@ class ActivityError(InputError):
     """An activity, mapping or source file cannot be used."""
 
 
+class ContentError(InputError):
+    """A text, or its file in the content store, cannot be used."""
+
+
 class MembersError(InputError):
     """The members file cannot be used."""
+
+
+class OfferError(InputError):
+    """A lease offer cannot be used."""
+
+
+class TradeOrderError(InputError):
+    """An order of the exchange cannot be used."""
 
 
 class PolicyError(InputError):
@@ -87,6 +103,13 @@ class EpochError(TimebankError):
 
 class TamperedEpoch(EpochError):
     """A published file does not match its manifest, header or recomputation."""
+
+
+class DataUnavailable(EpochError):
+    """A published epoch cannot be had: no place is named, or it is missing, refused, too slow or too large.
+
+    Nothing is known of its content, unlike with :class:`TamperedEpoch`.
+    """
 
 
 class InvalidProof(EpochError):

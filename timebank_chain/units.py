@@ -47,7 +47,8 @@ _DURATION_UNITS_MS = {
     "d": 86_400_000,
     "w": 604_800_000,
 }
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
+# [0-9], not \d: digits of other scripts look like something else to whoever checks the amount.
+_DURATION = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d|w)\s*$")
 
 
 def mul_div_down(a: int, b: int, divisor: int) -> int:
@@ -66,7 +67,7 @@ def parse_duration(text: str) -> Milliseconds:
     Raises
     ------
     ValueError
-        If the unit is missing or the duration is not a whole, positive number of milliseconds.
+        If the unit is missing, or the duration is too long or not a whole, positive number of milliseconds.
 
     >>> parse_duration("100s")
     100000
@@ -75,7 +76,9 @@ def parse_duration(text: str) -> Milliseconds:
     if match is None:
         raise ValueError(f"not a duration: {text!r} (write a number and a unit: 100s, 90m, 36h, 30d, 2w)")
     ms = Decimal(match.group(1)) * _DURATION_UNITS_MS[match.group(2)]
-    if ms != ms.to_integral_value() or ms <= 0 or ms > MAX_TIME_MS:
+    if ms > MAX_TIME_MS:
+        raise ValueError(f"too long: {text!r}")
+    if ms != ms.to_integral_value() or ms <= 0:
         raise ValueError(f"not a whole, positive number of milliseconds: {text!r}")
     return Milliseconds(int(ms))
 
@@ -101,7 +104,7 @@ def parse_time(text: str) -> Milliseconds:
     1767225600000
     """
     stripped = text.strip()
-    if re.fullmatch(r"\d{1,15}", stripped):
+    if re.fullmatch(r"[0-9]{1,15}", stripped):
         ms = int(stripped)
     else:
         try:
@@ -136,7 +139,7 @@ def parse_credits(text: str) -> MicroCredit:
     ValueError
         If the text is not a plain decimal, is not positive, or has more than six decimals.
     """
-    if not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text.strip()):
         raise ValueError(f"not an amount of credits: {text!r} (write 12 or 12.5)")
     try:
         micro = Decimal(text.strip()) * MICRO
@@ -147,6 +150,12 @@ def parse_credits(text: str) -> MicroCredit:
     if not 0 < micro <= MAX_AMOUNT:
         raise ValueError(f"amount must be above 0 and at most {format_micro(MAX_AMOUNT)}: {text!r}")
     return MicroCredit(int(micro))
+
+
+def format_coins(wei: int) -> str:
+    """Write wei in the chain's own coin, exactly: ``50000000000000000`` gives ``0.05``."""
+    whole, rest = divmod(wei, 10**18)
+    return f"{whole:,}.{rest:018d}".rstrip("0").rstrip(".")
 
 
 def format_micro(amount: int) -> str:

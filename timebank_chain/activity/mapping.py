@@ -61,6 +61,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from timebank_chain.activity.record import RawRecord, Thousandths
+from timebank_chain.documents import TooLarge, read_small_text
 from timebank_chain.errors import ActivityError
 
 SCHEMA_NAME = "timebank.mapping/1"
@@ -272,10 +273,14 @@ def load_mapping(path: Path | str) -> ColumnMapping:
     """
     where = str(path)
     try:
-        text = Path(path).read_text("utf-8")
+        text = read_small_text(path)
     except OSError as error:
         raise ActivityError(
             f"cannot read the mapping: {error.strerror}", where=where, hint="name a readable TOML file"
+        ) from error
+    except TooLarge as error:
+        raise ActivityError(
+            f"the mapping has {error}", where=where, hint="hand in the mapping, not the data"
         ) from error
     except UnicodeDecodeError as error:
         raise ActivityError(

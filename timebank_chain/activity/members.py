@@ -9,6 +9,7 @@ later, once.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ from types import MappingProxyType
 
 import sha3
 
+from timebank_chain.documents import TooLarge, read_small
 from timebank_chain.errors import MembersError
+
+#: Room for more than a million members.
+MAX_MEMBERS_BYTES = 128 << 20
 
 #: First eight bytes of every placeholder; contracts recognise them.
 PLACEHOLDER_PREFIX = b"timebank"
@@ -69,7 +74,8 @@ def load_members(path: Path | str) -> Members:
     rows_by_member: dict[str, int] = {}
     rows_by_address: dict[bytes, int] = {}
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        content = io.BytesIO(read_small(path, MAX_MEMBERS_BYTES))
+        with io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
             if header != ["member", "address"]:
@@ -112,6 +118,10 @@ def load_members(path: Path | str) -> Members:
             f"cannot read the members file: {error.strerror}",
             where=str(path),
             hint="name a readable CSV file",
+        ) from error
+    except TooLarge as error:
+        raise MembersError(
+            f"the members file has {error}", where=str(path), hint="name the file of members"
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise MembersError(

@@ -18,6 +18,7 @@ import sha3
 from numpy.typing import NDArray
 
 from timebank_chain.activity.table import ROW_FIELDS, SALT_BYTES, ActivityRow, ActivityTable, rows_of
+from timebank_chain.documents import TooLarge, read_small
 from timebank_chain.errors import ActivityError
 
 #: Used when no key is given: record ids can then be guessed by whoever guesses the record.
@@ -123,10 +124,14 @@ def load_salt_key(path: Path | str | None) -> bytes:
     if path is None:
         return PUBLIC_SALT_KEY
     try:
-        key = Path(path).read_bytes()
+        key = read_small(path)
     except OSError as error:
         raise ActivityError(
             f"cannot read the salt key: {error.strerror}", where=str(path), hint="name a readable file"
+        ) from error
+    except TooLarge as error:
+        raise ActivityError(
+            f"the salt key has {error}", where=str(path), hint="keep 32 random bytes in it"
         ) from error
     if len(key) < MIN_SALT_KEY_BYTES:
         raise ActivityError(

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from web3 import Web3
 
+from timebank_chain.audit.bank_replay import BankLedger, replay_bank
+from timebank_chain.audit.challenge_book import ChallengeBook, ChallengeRules, replay_challenges
 from timebank_chain.audit.evidence import Evidence
+from timebank_chain.audit.exchange_book import ExchangeBook
 from timebank_chain.audit.files import EpochFiles, read_epoch_files, read_policy
+from timebank_chain.audit.movements import Movements, trace
 from timebank_chain.audit.recompute import Recomputed, recompute
 from timebank_chain.audit.replay import Ledger, Proposal
 from timebank_chain.audit.report import Difference
+from timebank_chain.audit.service_book import ServiceBook
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import EpochError
 from timebank_chain.valuation import Policy
@@ -115,6 +120,50 @@ class AuditCase:
     def checksum(account: str) -> str:
         """Return an address as the events write it."""
         return Web3.to_checksum_address(account)
+
+    @cached_property
+    def bank(self) -> BankLedger:
+        """The state of the bank's contracts that follows from the events."""
+        # The rate the pool opened with is the last word its constructor was given, and in no event.
+        arguments = self.deployment.contracts["CreditLending"].constructor_arguments
+        evidence = self.evidence
+        return replay_bank(
+            evidence.events, evidence.addresses, evidence.timestamp, int.from_bytes(arguments[-32:], "big")
+        )
+
+    @cached_property
+    def services(self) -> ServiceBook:
+        """The market for services as its events leave it."""
+        book = ServiceBook(self.evidence.addresses, [])
+        for event in self.evidence.events:
+            if event.contract == "ServiceEscrow":
+                book.apply(event, self.evidence.timestamp(event.block))
+        return book
+
+    @cached_property
+    def challenges(self) -> ChallengeBook:
+        """What happened to proposals under challenge, as it follows from the events."""
+        # Oracle, answer time and deposit: three words, in no event and never changed.
+        words = self.deployment.contracts["LeafRequests"].constructor_arguments
+        answer_time, deposit = (int.from_bytes(words[at : at + 32], "big") for at in (32, 64))
+        evidence = self.evidence
+        return replay_challenges(
+            evidence.events, self.ledger.proposals, ChallengeRules(answer_time, deposit, evidence.timestamp)
+        )
+
+    @cached_property
+    def exchange(self) -> ExchangeBook:
+        """The state of the exchange that follows from the events."""
+        book = ExchangeBook(self.evidence.addresses, [])
+        for event in self.evidence.events:
+            if event.contract == "CreditExchange":
+                book.apply(event, self.evidence.timestamp(event.block))
+        return book
+
+    @cached_property
+    def movements(self) -> Movements:
+        """Credits that moved to and from the bank's contracts."""
+        return trace(self.evidence.events, self.evidence.addresses)
 
     @property
     def epochs(self) -> Sequence[EpochCase]:

@@ -13,7 +13,7 @@ from timebank_chain.audit.case import AuditCase
 from timebank_chain.audit.evidence import AuditArtifact
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small
 
 if TYPE_CHECKING:
     from timebank_chain.chain.deployment import DeployedContract
@@ -25,22 +25,67 @@ WIRING: Mapping[str, Mapping[str, str]] = {
         "credit": "AttentionCredit",
         "feePool": "FeePool",
         "registry": "MemberRegistry",
+        "policies": "PolicyRegistry",
+        "challenge": "EpochChallenge",
+        "leafRequests": "LeafRequests",
+        "rateFloat": "RateFloat",
         "authority": "AccessManager",
     },
+    "EpochChallenge": {"oracle": "RateOracle"},
+    "LeafRequests": {"oracle": "RateOracle"},
+    "RateFloat": {"oracle": "RateOracle", "feePool": "FeePool", "authority": "AccessManager"},
     "CreditDistributor": {
         "oracle": "RateOracle",
         "credit": "AttentionCredit",
         "feePool": "FeePool",
         "registry": "MemberRegistry",
+        "authority": "AccessManager",
+        "timeBank": "TimeBank",
+        "lending": "CreditLending",
+        "lease": "CreditLease",
     },
     "AttentionCredit": {"minter": "CreditDistributor"},
     "FeePool": {
         "credit": "AttentionCredit",
         "distributor": "CreditDistributor",
         "authority": "AccessManager",
+        "timeBank": "TimeBank",
+        "lending": "CreditLending",
     },
     "CreditPayments": {"credit": "AttentionCredit", "feePool": "FeePool", "authority": "AccessManager"},
     "MemberRegistry": {"authority": "AccessManager"},
+    "TimeBank": {
+        "credit": "AttentionCredit",
+        "feePool": "FeePool",
+        "distributor": "CreditDistributor",
+        "authority": "AccessManager",
+    },
+    "CreditLending": {
+        "credit": "AttentionCredit",
+        "asset": "AttentionCredit",
+        "feePool": "FeePool",
+        "distributor": "CreditDistributor",
+        "oracle": "RateOracle",
+        "timeBank": "TimeBank",
+        "authority": "AccessManager",
+    },
+    "CreditLease": {
+        "credit": "AttentionCredit",
+        "feePool": "FeePool",
+        "distributor": "CreditDistributor",
+        "timeBank": "TimeBank",
+        "lending": "CreditLending",
+        "authority": "AccessManager",
+    },
+    "CreditExchange": {"credit": "AttentionCredit", "feePool": "FeePool", "authority": "AccessManager"},
+    "ServiceEscrow": {"credit": "AttentionCredit", "feePool": "FeePool", "authority": "AccessManager"},
+}
+
+#: Contract -> name of the domain its signatures are bound to.
+DOMAINS = {
+    "RateOracle": "timebank RateOracle",
+    "CreditLease": "timebank CreditLease",
+    "CreditExchange": "timebank CreditExchange",
 }
 
 #: Declared by a standard's interface (ERC-5267), emitted by nobody: its topic is in no bytecode.
@@ -71,13 +116,14 @@ def check_artifacts(case: AuditCase) -> Check:
     tally = Tally("A2", "artifacts agree with the standard-JSON input and with each other")
     path = case.artifacts_folder / "standard-input.json"
     try:
-        standard_input = parse_json(path.read_text(encoding="utf-8"))
+        content = read_small(path)
+        standard_input = parse_json(content)
         sources, settings = dict(standard_input["sources"]), dict(standard_input["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         tally.fail(str(path), "the compiler's input", str(error), "nobody can compile the contracts again")
         return tally.done("no standard-JSON input")
     settings.pop("outputSelection", None)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     for artifact in case.evidence.artifacts.values():
         _check_artifact(tally, artifact, sources, settings)
         tally.equal(
@@ -228,9 +274,9 @@ def _check_creation(
 
 
 def check_wiring(case: AuditCase) -> Check:
-    """Check that the contracts name each other, and that signatures are bound to this oracle."""
+    """Check that the contracts name each other, and that signatures are bound to this deployment."""
     tally = Tally(
-        "A4", "contracts point at each other: minter, oracle, distributor, fee pool, registry, manager"
+        "A4", "contracts point at each other: minter, oracle, distributor, fee pool, registries, manager"
     )
     count = 0
     for contract, views in WIRING.items():
@@ -242,11 +288,14 @@ def check_wiring(case: AuditCase) -> Check:
                 case.evidence.call(contract, view),
                 f"it answers to another contract than this deployment's {target}",
             )
-    _, name, version, chain_id, verifying, _, _ = case.evidence.call("RateOracle", "eip712Domain")
-    tally.equal(
-        "RateOracle.eip712Domain",
-        ("timebank RateOracle", "1", case.chain_id, case.evidence.address("RateOracle")),
-        (name, version, chain_id, verifying),
-        "signatures are bound to another domain",
-    )
+    for difference in case.ledger.anomalies_of("wiring"):
+        tally.add(difference)
+    for contract, domain in DOMAINS.items():
+        _, name, version, chain_id, verifying, _, _ = case.evidence.call(contract, "eip712Domain")
+        tally.equal(
+            f"{contract}.eip712Domain",
+            (domain, "1", case.chain_id, case.evidence.address(contract)),
+            (name, version, chain_id, verifying),
+            "signatures are bound to another domain",
+        )
     return tally.done(f"{count} references")

@@ -21,18 +21,27 @@ from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
 from web3.types import BlockIdentifier, FilterParams, RPCEndpoint
 
 from timebank_chain.audit.storage_root import keccak
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small_text
 from timebank_chain.errors import ChainError, ConnectionFailed, DeploymentError
 
 #: Contracts of a deployment; each has an artifact of the same name.
 CONTRACTS = (
     "AccessManager",
     "MemberRegistry",
+    "PolicyRegistry",
     "RateOracle",
     "CreditDistributor",
     "AttentionCredit",
     "FeePool",
+    "EpochChallenge",
+    "LeafRequests",
+    "RateFloat",
     "CreditPayments",
+    "TimeBank",
+    "CreditLending",
+    "CreditLease",
+    "CreditExchange",
+    "ServiceEscrow",
 )
 
 #: Blocks asked for at once; halved when a node refuses.
@@ -157,6 +166,11 @@ class Evidence:
     def code(self, contract: str) -> bytes:
         """Return the code at a contract's address."""
         return bytes(self._node(lambda: self.w3.eth.get_code(self._at(contract), self._block)))
+
+    def code_at(self, address: str) -> bytes:
+        """Return the code at any address; empty where no contract stands."""
+        account = Web3.to_checksum_address(address)
+        return bytes(self._node(lambda: self.w3.eth.get_code(account, self._block)))
 
     def ether(self, contract: str) -> int:
         """Return a contract's balance in wei."""
@@ -391,7 +405,7 @@ def read_artifacts(folder: Path) -> dict[str, AuditArtifact]:
     for name in CONTRACTS:
         path = folder / f"{name}.json"
         try:
-            document = parse_json(path.read_text(encoding="utf-8"))
+            document = parse_json(read_small_text(path))
             artifact = AuditArtifact(name, path, document)
             _ = (
                 artifact.abi,

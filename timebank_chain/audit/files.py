@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.audit.report import Difference
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small, read_small_text
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import EpochError, PolicyError
 from timebank_chain.valuation import Policy, load_policy
@@ -120,7 +120,7 @@ def read_policy(epochs: Path, policy_hash: bytes) -> tuple[Policy | None, Differ
 def _read_header(files: EpochFiles) -> None:
     path = files.folder / "header.json"
     try:
-        files.header = EpochHeader.from_json(parse_json(path.read_text(encoding="utf-8")))
+        files.header = EpochHeader.from_json(parse_json(read_small_text(path)))
     except FileNotFoundError:
         found = "no such file"
     except (EpochError, ValueError, TypeError, AttributeError, OSError) as error:
@@ -141,7 +141,7 @@ def _read_manifest(files: EpochFiles) -> None:
     path = files.folder / "manifest.json"
     problem = _problem_at(files)
     try:
-        raw = path.read_bytes()
+        raw = read_small(path)
         files.manifest_sha256 = hashlib.sha256(raw).digest()
         document = parse_json(raw)
         entries = {entry["name"]: (int(entry["bytes"]), str(entry["sha256"])) for entry in document["files"]}

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from timebank_chain.audit.case import AuditCase
-from timebank_chain.audit.replay import ZERO_ADDRESS
+from timebank_chain.audit.replay import GOVERNED, ZERO_ADDRESS
 from timebank_chain.audit.report import Check, Tally
+from timebank_chain.audit.storage_root import keccak
 
 #: OpenZeppelin's role of everybody.
 PUBLIC_ROLE = (1 << 64) - 1
+
+GOVERNOR_ROLE = 1
+GUARDIAN_ROLE = 2
+
+#: (contract, role) -> functions of the float, the bank and the market that only it may call.
+RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
+    ("RateFloat", GOVERNOR_ROLE): ("setFloat(uint64)",),
+    ("TimeBank", GOVERNOR_ROLE): (
+        "addTerm(uint32,uint16,uint16)",
+        "setTermOpen(uint16,bool)",
+        "setIncomeFee(uint16)",
+        "setReleaseTime(uint24)",
+    ),
+    ("CreditLending", GOVERNOR_ROLE): (
+        "setRisk((uint16,uint16,uint16,uint16,uint16,uint16,uint32,uint32,uint64))",
+    ),
+    ("CreditLending", GUARDIAN_ROLE): ("setBorrowingPaused(bool)",),
+    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)",),
+    ("CreditLease", GUARDIAN_ROLE): ("setLeasingPaused(bool)",),
+    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)",),
+    ("CreditExchange", GUARDIAN_ROLE): ("setTradingPaused(bool)",),
+    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)",),
+    ("ServiceEscrow", GUARDIAN_ROLE): ("setOrderingPaused(bool)",),
+}
+
+#: Events by which settings of the float, the bank and the market change.
+BANK_SETTINGS = frozenset(
+    {"FloatSet", "TermAdded", "TermOpenSet", "IncomeFeeSet", "ReleaseTimeSet", "RiskSet", "LeaseFeeSet"}
+    | {"BorrowingPausedSet", "LeasingPausedSet"}
+    | {"TradeFeeSet", "TradingPausedSet", "ServiceFeeSet", "OrderingPausedSet"}
+)
 
 _SILENT = "the parameter was changed without an event"
 
@@ -26,6 +61,17 @@ def check_parameters(case: AuditCase) -> Check:
         ("RateOracle", "challengeWindow"): ledger.window.last,
         ("RateOracle", "proposalsPaused"): bool(ledger.paused.last),
         ("CreditPayments", "feeBps"): ledger.fee_bps.last,
+        ("TimeBank", "incomeFeeBps"): case.bank.deposits.income_fee_bps,
+        ("TimeBank", "releaseSeconds"): case.bank.deposits.release_seconds,
+        ("TimeBank", "termCount"): len(case.bank.deposits.terms),
+        ("CreditLending", "risk"): case.bank.pool.risk.last,
+        ("CreditLending", "acceptedPolicy"): case.bank.pool.policy.last or (bytes(32), 0),
+        ("CreditLease", "leaseFeeBps"): case.bank.leases.fee_bps,
+        ("CreditLease", "leasingPaused"): case.bank.leases.paused,
+        ("CreditExchange", "tradeFeeBps"): case.exchange.fee_bps,
+        ("CreditExchange", "tradingPaused"): case.exchange.paused,
+        ("ServiceEscrow", "serviceFeeBps"): case.services.spec.service_fee_bps,
+        ("ServiceEscrow", "orderingPaused"): case.services.spec.ordering_paused,
     }
     for (contract, view), value in expected.items():
         tally.equal(f"{contract}.{view}", value, call(contract, view), _SILENT)
@@ -39,7 +85,17 @@ def check_parameters(case: AuditCase) -> Check:
         )
     split = call("FeePool", "split")
     tally.equal("FeePool.split", ledger.split.last, (split["depositorsBps"], split["bonusBps"]), _SILENT)
-    for contract in ("RateOracle", "FeePool", "CreditPayments", "MemberRegistry"):
+    paused = call("CreditLending", "books")["paused"]
+    tally.equal("CreditLending.books, paused", case.bank.pool.paused, paused, _SILENT)
+    for term_id, term in enumerate(case.bank.deposits.terms):
+        wanted = {
+            "duration": term.duration,
+            "multiplierMilli": term.multiplier_milli,
+            "penaltyBps": term.penalty_bps,
+            "open": term.open,
+        }
+        tally.equal(f"TimeBank.termOf({term_id})", wanted, call("TimeBank", "termOf", term_id), _SILENT)
+    for contract in GOVERNED:
         authority = ledger.authority[contract].last if contract in ledger.authority else None
         tally.equal(
             f"{contract}.authority",
@@ -52,11 +108,19 @@ def check_parameters(case: AuditCase) -> Check:
         max(0, len(line.values) - 1)
         for line in (ledger.policy, ledger.rate, ledger.quorum, ledger.bond, ledger.window, ledger.fee_bps)
     )
+    # An epoch that moved the rate changed no setting.
+    changes -= len(ledger.moves)
+    changes += sum(
+        event.name in BANK_SETTINGS
+        and event.transaction != case.deployment.contracts[event.contract].creation_transaction
+        for event in case.evidence.events
+    )
     tally.evidence.update(
         rate_q24=ledger.rate.last, threshold=threshold, signers=list(members), changes=changes
     )
     return tally.done(
-        f"{len(expected) + 5} parameters, {roles} roles and permissions, {changes} changes since deployment"
+        f"{len(expected) + len(GOVERNED) + 2} parameters, {roles} roles and permissions,"
+        f" {changes} changes since deployment"
     )
 
 
@@ -95,10 +159,23 @@ def _check_roles(case: AuditCase, tally: Tally) -> int:
         tally.equal(
             f"AccessManager, {target} closed", shut, found, "it was opened or closed without an event"
         )
+    _check_restricted(case, tally, roles_of)
     tally.evidence["roles"] = [
         {"role": role, "account": account} for (role, account), since in sorted(holders.items()) if since
     ]
     return len(holders) + len(roles_of) + len(closed)
+
+
+def _check_restricted(case: AuditCase, tally: Tally, roles_of: Mapping[tuple[str, bytes], int]) -> None:
+    """Check that each function that governs the float and the bank was given to a role."""
+    for (contract, role), signatures in RESTRICTED.items():
+        for signature in signatures:
+            name = f"{contract}.{signature.partition('(')[0]}"
+            found: Any = roles_of.get((case.evidence.address(contract), keccak(signature.encode())[:4]))
+            if found is None:
+                tally.fail(name, f"role {role}", "no role", "nobody but the administrator can govern this")
+            elif found != role:
+                tally.note(f"{name} is role {found}'s, not role {role}'s as at the deployment")
 
 
 def check_bonds(case: AuditCase) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from timebank_chain.audit.case import AuditCase
-from timebank_chain.audit.replay import ZERO_ADDRESS
+from timebank_chain.audit.replay import ZERO_ADDRESS, Position
 from timebank_chain.audit.report import Check, Tally
 
 #: First bytes of every placeholder address: "timebank".
@@ -68,18 +68,29 @@ def check_links(case: AuditCase) -> Check:
 
 
 def check_receivers(case: AuditCase) -> Check:
-    """Check that what an account earned went to it, or for a placeholder to its linked wallet."""
-    tally = Tally("A15", "claims went to the account itself, or to a placeholder's linked wallet")
+    """Check that what an account earned was its own, or for a placeholder its linked wallet's."""
+    tally = Tally("A15", "claims were the account's own, or a placeholder's linked wallet's; so were pledges")
     redirected = 0
     for claim in case.ledger.claims:
-        expected: str | None = claim.account
-        if is_placeholder(claim.account):
-            redirected += 1
-            expected = case.ledger.link_history[claim.account].at(claim.event.position)
+        redirected += is_placeholder(claim.account)
         tally.equal(
             f"{claim.event.where}, {claim.account}",
-            expected or "no linked wallet, so no claim",
+            _receiver(case, claim.account, claim.event.position) or "no linked wallet, so no claim",
             claim.receiver,
             "somebody else was paid",
         )
+    for event in case.evidence.named("CreditDistributor", "ClaimsPledgeSet"):
+        if event.args["creditor"] != ZERO_ADDRESS:
+            account = event.args["account"]
+            tally.equal(
+                f"{event.where}, {account}",
+                _receiver(case, account, event.position) or "no linked wallet, so no pledge",
+                event.args["wallet"],
+                "somebody else's claims were pledged",
+            )
     return tally.done(f"{len(case.ledger.claims):,} claims, {redirected} of placeholders")
+
+
+def _receiver(case: AuditCase, account: str, position: Position) -> str | None:
+    """Who got what an account claimed at ``position``: itself, or a placeholder's wallet by then."""
+    return case.ledger.link_history[account].at(position) if is_placeholder(account) else account

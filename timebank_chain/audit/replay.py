@@ -9,13 +9,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from timebank_chain.audit.evidence import Event
 from timebank_chain.audit.report import Difference
+from timebank_chain.spec.rate_float import Floating
 
 ZERO_ADDRESS = "0x" + "0" * 40
+
+#: Contracts that ask the access manager who may govern them.
+GOVERNED = (
+    "RateOracle",
+    "RateFloat",
+    "FeePool",
+    "CreditPayments",
+    "MemberRegistry",
+    "TimeBank",
+    "CreditLending",
+    "CreditLease",
+    "CreditExchange",
+    "ServiceEscrow",
+)
+
 Position = tuple[int, int]
 T = TypeVar("T")
 
@@ -121,10 +137,21 @@ class Ledger:
         Credits that came into being, and the sum of those destroyed.
     claimed, claims
         Account -> micro-credits claimed so far, and every claim in order.
+    routes
+        Position of a claim -> the ``ClaimRouted`` that followed it.
+    rooms, payees, challenge
+        The bank's contracts as the distributor and the fee pool were told, and who voids by proof and what
+        moves the rate as the oracle was: view -> address.
+    spent, spenders
+        What the fee pool has counted as spent, and through whom (``None`` before it is set).
+    floating, moves
+        How the rate floats as its events leave it, and each move.
     links
         Placeholder -> its latest link request.
     fees, bonus_before
         The fee pool's accounts, and the bonus pot just before each position it changed at.
+    registered
+        Policy hash -> the event that published the policy.
     proposals
         Every proposed epoch, voided ones too, in order.
     policy, rate, quorum, bond, window, paused, fee_bps, split
@@ -140,6 +167,14 @@ class Ledger:
     transfers: list[Event] = field(default_factory=list)
     claimed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     claims: list[Claim] = field(default_factory=list)
+    routes: dict[Position, Event] = field(default_factory=dict)
+    rooms: dict[str, str] = field(default_factory=dict)
+    payees: dict[str, str] = field(default_factory=dict)
+    challenge: dict[str, str] = field(default_factory=dict)
+    spent: int = 0
+    spenders: tuple[str, ...] | None = None
+    floating: Floating = field(default_factory=Floating)
+    moves: list[Event] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
     link_history: dict[str, Timeline[str]] = field(default_factory=lambda: defaultdict(Timeline))
     payments: list[Event] = field(default_factory=list)
@@ -148,6 +183,7 @@ class Ledger:
     split: Timeline[tuple[int, int]] = field(default_factory=Timeline)
     bonus: Timeline[int] = field(default_factory=Timeline)
     pots_burned: list[Event] = field(default_factory=list)
+    registered: dict[bytes, Event] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
     policy: Timeline[bytes] = field(default_factory=Timeline)
     rate: Timeline[int] = field(default_factory=Timeline)
@@ -263,6 +299,33 @@ def _claimed(ledger: Ledger, event: Event) -> None:
     ledger.claimed[account] = claim.cumulative
 
 
+def _claim_routed(ledger: Ledger, event: Event) -> None:
+    claim = ledger.claims[-1] if ledger.claims else None
+    if (
+        claim is None
+        or claim.event.position in ledger.routes
+        or (claim.event.transaction, claim.account) != (event.transaction, event.args["account"])
+    ):
+        _anomaly(
+            ledger,
+            "claims",
+            event,
+            f"a claim of {event.args['account']} just before",
+            "none" if claim is None else f"a claim of {claim.account}",
+            "something was routed that nobody claimed",
+        )
+        return
+    ledger.routes[claim.event.position] = event
+
+
+def _rooms_set(ledger: Ledger, event: Event) -> None:
+    if ledger.rooms:
+        _anomaly(
+            ledger, "wiring", event, ledger.rooms, event.args, "the distributor's rooms are set for ever"
+        )
+    ledger.rooms = {view: event.args[view] for view in ("timeBank", "lending", "lease")}
+
+
 # ---------------------------------------------------------------- MemberRegistry
 
 
@@ -330,6 +393,7 @@ def _fees_collected(ledger: Ledger, event: Event) -> None:
     ledger.fees.depositors += args["toDepositors"]
     ledger.fees.bonus += args["toBonus"]
     ledger.fees.reserve += args["toReserve"]
+    ledger.spent += args["amount"]
     ledger.bonus.set(event.position, ledger.fees.bonus)
 
 
@@ -347,6 +411,57 @@ def _pot_burned(ledger: Ledger, event: Event) -> None:
         )
     ledger.fees.bonus -= amount
     ledger.bonus.set(event.position, ledger.fees.bonus)
+
+
+def _depositors_paid(ledger: Ledger, event: Event) -> None:
+    amount = int(event.args["amount"])
+    if amount != ledger.fees.depositors:
+        _anomaly(
+            ledger,
+            "fees",
+            event,
+            f"the depositors' account whole, {ledger.fees.depositors}",
+            amount,
+            "depositors were paid another sum than was collected for them",
+        )
+    ledger.fees.depositors -= amount
+
+
+def _loss_covered(ledger: Ledger, event: Event) -> None:
+    loss, paid = int(event.args["loss"]), int(event.args["paid"])
+    covered = min(loss, ledger.fees.reserve)
+    if paid != covered:
+        _anomaly(
+            ledger,
+            "fees",
+            event,
+            f"{covered} of a loss of {loss}",
+            paid,
+            "the reserve pays a loss as far as it goes, and no more",
+        )
+    ledger.fees.reserve -= paid
+
+
+def _reserve_restored(ledger: Ledger, event: Event) -> None:
+    ledger.fees.reserve += int(event.args["amount"])
+
+
+def _payees_set(ledger: Ledger, event: Event) -> None:
+    if ledger.payees:
+        _anomaly(ledger, "wiring", event, ledger.payees, event.args, "the pool's payees are set for ever")
+    ledger.payees = {view: event.args[view] for view in ("timeBank", "lending")}
+
+
+def _spenders_set(ledger: Ledger, event: Event) -> None:
+    if ledger.spenders is not None:
+        _anomaly(
+            ledger, "rate", event, ledger.spenders, event.args, "through whom members spend is set for ever"
+        )
+    ledger.spenders = tuple(event.args["spenders"])
+
+
+def _spent(ledger: Ledger, event: Event) -> None:
+    ledger.spent += int(event.args["amount"])
 
 
 def _split_set(ledger: Ledger, event: Event) -> None:
@@ -435,6 +550,19 @@ def _bond_withdrawn(ledger: Ledger, event: Event) -> None:
     ledger.bonds_withdrawn += amount
 
 
+def _policy_registered(ledger: Ledger, event: Event) -> None:
+    known = ledger.registered.setdefault(event.args["policyHash"], event)
+    if known is not event:
+        _anomaly(
+            ledger,
+            "policies",
+            event,
+            f"0x{event.args['policyHash'].hex()} registered once, in {known.where}",
+            "registered again",
+            "a policy is published once",
+        )
+
+
 def _policy_set(ledger: Ledger, event: Event) -> None:
     ledger.policy.set(event.position, event.args["policyHash"])
 
@@ -459,6 +587,35 @@ def _paused_set(ledger: Ledger, event: Event) -> None:
     ledger.paused.set(event.position, bool(event.args["paused"]))
 
 
+def _challenge_set(ledger: Ledger, event: Event) -> None:
+    if "challenge" in ledger.challenge:
+        _anomaly(ledger, "wiring", event, ledger.challenge, event.args, "who voids by proof is set for ever")
+    ledger.challenge |= {view: event.args[view] for view in ("challenge", "leafRequests")}
+
+
+def _rate_float_set(ledger: Ledger, event: Event) -> None:
+    if "rateFloat" in ledger.challenge:
+        _anomaly(ledger, "wiring", event, ledger.challenge, event.args, "what moves the rate is set for ever")
+    ledger.challenge["rateFloat"] = event.args["rateFloat"]
+
+
+def _float_set(ledger: Ledger, event: Event) -> None:
+    step, rate, spent = (int(event.args[name]) for name in ("step", "baseRateQ24", "spent"))
+    ledger.floating = Floating(step, rate, rate, 0, spent)
+
+
+def _rate_moved(ledger: Ledger, event: Event) -> None:
+    rate, before = int(event.args["rateQ24"]), ledger.floating.as_of(ledger.rate.last or 0)
+    ledger.moves.append(event)
+    ledger.rate.set(event.position, rate)
+    ledger.floating = replace(
+        before,
+        rate_q24=rate,
+        excess=int(event.args["excess"]),
+        spent_at_last=before.spent_at_last + int(event.args["demand"]),
+    )
+
+
 def _authority_updated(ledger: Ledger, event: Event) -> None:
     ledger.authority[event.contract].set(event.position, event.args["authority"])
 
@@ -467,6 +624,8 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Ledger, Event], None]] = {
     ("AttentionCredit", "Transfer"): _transfer,
     ("AttentionCredit", "Approval"): _approval,
     ("CreditDistributor", "Claimed"): _claimed,
+    ("CreditDistributor", "ClaimRouted"): _claim_routed,
+    ("CreditDistributor", "RoomsSet"): _rooms_set,
     ("MemberRegistry", "LinkRequested"): _link_requested,
     ("MemberRegistry", "LinkRejected"): _link_rejected,
     ("MemberRegistry", "LinkConfirmed"): _link_confirmed,
@@ -474,7 +633,14 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Ledger, Event], None]] = {
     ("CreditPayments", "FeeSet"): _fee_set,
     ("FeePool", "FeesCollected"): _fees_collected,
     ("FeePool", "PotBurned"): _pot_burned,
+    ("FeePool", "DepositorsPaid"): _depositors_paid,
+    ("FeePool", "LossCovered"): _loss_covered,
+    ("FeePool", "ReserveRestored"): _reserve_restored,
+    ("FeePool", "PayeesSet"): _payees_set,
+    ("FeePool", "SpendersSet"): _spenders_set,
+    ("FeePool", "Spent"): _spent,
     ("FeePool", "SplitSet"): _split_set,
+    ("PolicyRegistry", "PolicyRegistered"): _policy_registered,
     ("RateOracle", "EpochProposed"): _epoch_proposed,
     ("RateOracle", "EpochFinalised"): _epoch_finalised,
     ("RateOracle", "EpochVoided"): _epoch_voided,
@@ -485,8 +651,9 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Ledger, Event], None]] = {
     ("RateOracle", "BondSet"): _bond_set,
     ("RateOracle", "ChallengeWindowSet"): _window_set,
     ("RateOracle", "ProposalsPausedSet"): _paused_set,
-    **{
-        (contract, "AuthorityUpdated"): _authority_updated
-        for contract in ("RateOracle", "FeePool", "CreditPayments", "MemberRegistry")
-    },
+    ("RateOracle", "ChallengeSet"): _challenge_set,
+    ("RateOracle", "RateFloatSet"): _rate_float_set,
+    ("RateFloat", "FloatSet"): _float_set,
+    ("RateFloat", "RateMoved"): _rate_moved,
+    **{(contract, "AuthorityUpdated"): _authority_updated for contract in GOVERNED},
 }

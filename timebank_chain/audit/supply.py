@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from timebank_chain.audit.case import AuditCase
-from timebank_chain.audit.replay import ZERO_ADDRESS
+from timebank_chain.audit.replay import ZERO_ADDRESS, Claim, Mint
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.units import format_micro
 
@@ -65,30 +67,57 @@ def check_balances(case: AuditCase) -> Check:
 
 
 def check_mints(case: AuditCase) -> Check:
-    """Check that every mint is the other half of a claim: same transaction, receiver and amount."""
-    tally = Tally("A10", "every mint belongs to one claim, with its receiver and amount")
-    waiting = {
-        (claim.event.transaction, claim.receiver, claim.amount, index): claim
-        for index, claim in enumerate(case.ledger.claims)
-    }
-    by_value: dict[tuple[bytes, str, int], int] = {}
-    for transaction, receiver, amount, _ in waiting:
-        key = (transaction, receiver, amount)
-        by_value[key] = by_value.get(key, 0) + 1
+    """Check that every mint is part of a claim: in its transaction, to whom it went, nothing left over."""
+    tally = Tally(
+        "A10", "every mint belongs to one claim: its creditor's, its deposit's or its receiver's part"
+    )
+    claims = case.ledger.claims
+    waiting: dict[bytes, list[Mint]] = defaultdict(list)
     for mint in case.ledger.mints:
-        key = (mint.event.transaction, mint.receiver, mint.amount)
-        if by_value.get(key, 0) > 0:
-            by_value[key] -= 1
-        else:
-            tally.fail(
-                mint.event.where,
-                f"a claim of {mint.amount} for {mint.receiver} in the same transaction",
-                "none",
-                "credits came into being without having been earned",
-            )
-    for (_, receiver, amount), left in by_value.items():
-        if left:
-            tally.fail(
-                f"claims for {receiver}", f"a mint of {amount}", "none", "a claim was recorded and never paid"
-            )
-    return tally.done(f"{len(case.ledger.mints):,} mints")
+        waiting[mint.event.transaction].append(mint)
+    for claim, following in zip(claims, [*claims[1:], None], strict=False):  # no claim: nothing to pair
+        mints = waiting[claim.event.transaction]
+        # A claim is told of before its parts are minted, and those before the next claim.
+        own = [
+            mint
+            for mint in mints
+            if claim.event.position < mint.event.position
+            and (following is None or mint.event.position < following.event.position)
+        ]
+        for receiver, amount in _parts(case, claim):
+            found = next((mint for mint in own if (mint.receiver, mint.amount) == (receiver, amount)), None)
+            if found is None:
+                tally.fail(
+                    f"{claim.event.where}, {claim.account}",
+                    f"a mint of {amount} for {receiver}",
+                    "none",
+                    "a claim was recorded and not paid where it says",
+                )
+                continue
+            own.remove(found)
+            mints.remove(found)
+    for mint in (mint for mints in waiting.values() for mint in mints):
+        tally.fail(
+            mint.event.where,
+            f"a claim that pays {mint.amount} to {mint.receiver} in the same transaction",
+            "none",
+            "credits came into being without having been earned",
+        )
+    routed = len(case.ledger.routes)
+    return tally.done(
+        f"{len(case.ledger.mints):,} mints of {len(claims):,} claims, {routed:,} of them routed"
+    )
+
+
+def _parts(case: AuditCase, claim: Claim) -> list[tuple[str, int]]:
+    """Who got what of a claim, in the order of the mints."""
+    route = case.ledger.routes.get(claim.event.position)
+    if route is None:
+        return [(claim.receiver, claim.amount)]
+    to_creditor, to_deposit = int(route.args["toCreditor"]), int(route.args["toDeposit"])
+    parts = [
+        (route.args["creditor"], to_creditor),
+        (case.evidence.address("TimeBank"), to_deposit),
+        (claim.receiver, claim.amount - to_creditor - to_deposit),
+    ]
+    return [part for part in parts if part[1]]

@@ -66,6 +66,26 @@ class AccessManager(ContractClient):
         immediate, delay = self._read("canCall", caller, target, selector, block=block)
         return Permission(bool(immediate), int(delay))
 
+    def role_admin(self, role: int, *, block: BlockIdentifier = "latest") -> int:
+        """Return the role whose members give and take this role."""
+        return int(self._read("getRoleAdmin", role, block=block))
+
+    def role_guardian(self, role: int, *, block: BlockIdentifier = "latest") -> int:
+        """Return the role whose members may drop what this role's members have scheduled."""
+        return int(self._read("getRoleGuardian", role, block=block))
+
+    def grant_delay(self, role: int, *, block: BlockIdentifier = "latest") -> int:
+        """Return the seconds between giving this role and its beginning."""
+        return int(self._read("getRoleGrantDelay", role, block=block))
+
+    def target_admin_delay(self, target: str, *, block: BlockIdentifier = "latest") -> int:
+        """Return the seconds an administrator must wait at least for changes of a contract's rules."""
+        return int(self._read("getTargetAdminDelay", target, block=block))
+
+    def is_closed(self, target: str, *, block: BlockIdentifier = "latest") -> bool:
+        """Return whether a contract's restricted functions are closed to every role."""
+        return bool(self._read("isTargetClosed", target, block=block))
+
     def operation_id(self, caller: str, call: Call) -> bytes:
         """Return the id of a scheduled operation."""
         return bytes(self._read("hashOperation", caller, _target(call), call.data))
@@ -73,6 +93,10 @@ class AccessManager(ContractClient):
     def ready_at(self, caller: str, call: Call, *, block: BlockIdentifier = "latest") -> int:
         """Return when a scheduled operation may run, Unix seconds; 0 if it is not scheduled or expired."""
         return int(self._read("getSchedule", self.operation_id(caller, call), block=block))
+
+    def schedule_of(self, operation_id: bytes, *, block: BlockIdentifier = "latest") -> int:
+        """Return when an operation may run, Unix seconds; 0 if it is not scheduled or expired."""
+        return int(self._read("getSchedule", operation_id, block=block))
 
     def schedule(self, call: Call, when: int = 0) -> Call:
         """Propose scheduling a call.

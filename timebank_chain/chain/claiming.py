@@ -1,4 +1,7 @@
-"""Claiming from published epoch files: the newest finalised epoch, checked against the chain."""
+"""Proving from published epoch files: the newest finalised epoch, checked against the chain.
+
+A claim and a loan or lease on standing prove the same leaf.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.reverts import NoEpochFinalised
 from timebank_chain.chain.system import Timebank
 from timebank_chain.chain.transactions import Call
-from timebank_chain.epoch import AccountLeaf, account_proof, read_epoch
+from timebank_chain.epoch import AccountLeaf, AccountProof, PublishedEpoch, account_proof, read_epoch
 from timebank_chain.errors import ChainError, TamperedEpoch
 from timebank_chain.units import MicroCredit
 
@@ -37,19 +40,15 @@ class ProvenClaim:
     call: Call
 
 
-def prove_claim(
-    timebank: Timebank, epochs: Path, account: ChecksumAddress, *, epoch: int | None = None
-) -> ProvenClaim:
-    """Build an account's claim from the published epoch that is final on chain.
+def final_epoch(timebank: Timebank, epochs: Path, *, epoch: int | None = None) -> PublishedEpoch:
+    """Read the published epoch that leaves are proved in: the newest final one, as the chain has it.
 
     Parameters
     ----------
     epochs
         Folder of published epochs.
-    account
-        Wallet or placeholder that earned.
     epoch
-        Insist on this epoch; the newest final one when not given.
+        Insist on this epoch.
 
     Raises
     ------
@@ -57,8 +56,6 @@ def prove_claim(
         If the chain has no such final epoch.
     TamperedEpoch
         If the published epoch is not the one on chain.
-    EpochError
-        If the account earned nothing up to that epoch.
     """
     oracle = timebank.rate_oracle
     latest = oracle.latest_epoch()
@@ -85,10 +82,48 @@ def prove_claim(
             where=str(epochs),
             hint="fetch the epoch's files again from who publishes them",
         )
+    return published
+
+
+def prove_account(timebank: Timebank, epochs: Path, account: ChecksumAddress) -> AccountProof:
+    """Prove an account's leaf in the newest final epoch, as a loan or lease on standing asks for it.
+
+    Raises
+    ------
+    NoEpochFinalised, TamperedEpoch
+        As :func:`final_epoch`.
+    EpochError
+        If the account earned nothing up to that epoch.
+    """
+    return account_proof(final_epoch(timebank, epochs), address_bytes(account))
+
+
+def prove_claim(
+    timebank: Timebank, epochs: Path, account: ChecksumAddress, *, epoch: int | None = None
+) -> ProvenClaim:
+    """Build an account's claim from the published epoch that is final on chain.
+
+    Parameters
+    ----------
+    epochs
+        Folder of published epochs.
+    account
+        Wallet or placeholder that earned.
+    epoch
+        Insist on this epoch; the newest final one when not given.
+
+    Raises
+    ------
+    NoEpochFinalised, EpochNotFinalised, EpochSuperseded, TamperedEpoch
+        As :func:`final_epoch`.
+    EpochError
+        If the account earned nothing up to that epoch.
+    """
+    published = final_epoch(timebank, epochs, epoch=epoch)
     proof = account_proof(published, address_bytes(account))
     claimed = timebank.credit_distributor.claimed(account)
     return ProvenClaim(
-        epoch=latest,
+        epoch=published.number,
         leaf=proof.leaf,
         claimable=MicroCredit(max(0, proof.leaf.cumulative_mint - claimed)),
         call=timebank.credit_distributor.claim(proof.leaf, proof.siblings),

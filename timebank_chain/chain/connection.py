@@ -98,6 +98,10 @@ class Connection:
         """Return the time a transaction sent now would see, at least, in Unix seconds."""
         return int(self.w3.eth.get_block(self.simulation_block)["timestamp"])
 
+    def next_block_number(self) -> int:
+        """Return the number a transaction's simulation sees: of the block to come, or of the newest one."""
+        return int(self.w3.eth.get_block(self.simulation_block)["number"])
+
     def balance_wei(self, address: str) -> int:
         """Return an account's balance of the chain's own coin, in wei."""
         return int(self.w3.eth.get_balance(Web3.to_checksum_address(address)))
@@ -161,8 +165,10 @@ class Connection:
         if seconds < 1:
             raise UsageError(f"time moves forward by whole seconds, not by {seconds}")
         if self._tester is not None:
-            # eth-tester names the time of the block after the one it mines.
-            self._tester.time_travel(self.timestamp() + seconds + 1)
+            # eth-tester names the time of the block after the one it mines. Where that block's time is the
+            # present already (the last one is long ago), a shorter step would be one back.
+            soonest = int(self._tester.get_block_by_number("pending")["timestamp"]) + 1
+            self._tester.time_travel(max(self.timestamp() + seconds + 1, soonest))
         elif self.can_advance_time():
             self._development_request("evm_increaseTime", [seconds])
             self._development_request("evm_mine", [])

@@ -2,12 +2,24 @@
 
 ::
 
-    1 AccessManager     the deployer is its first admin
-    2 MemberRegistry
-    3 RateOracle        creates CreditDistributor, which creates AttentionCredit and FeePool:
+    1  AccessManager    the deployer is its first admin
+    2  MemberRegistry
+    3  PolicyRegistry
+    4  policy           registers the first policy whole: the oracle takes no other
+    5  RateOracle       creates CreditDistributor, which creates AttentionCredit and FeePool:
                         who may mint is fixed in code, in this one transaction
-    4 CreditPayments
-    5 roles             one transaction: who may call what, with which delay; the deployer gives up ADMIN
+    6  EpochChallenge
+    7  LeafRequests
+    8  RateFloat
+    9  CreditPayments
+    10 TimeBank
+    11 CreditLending
+    12 CreditLease
+    13 CreditExchange
+    14 ServiceEscrow
+    15 roles            one transaction: who voids by proof, what moves the rate, whose spending counts and
+                        the rooms of the bank are wired for ever, who may call what, with which delay; the
+                        deployer gives up ADMIN
 
 The manifest is the journal: each signed transaction is written down before it is broadcast. A run that
 was interrupted goes on where it stopped, broadcasting the very same transaction again if need be, so
@@ -29,10 +41,12 @@ from eth_utils.crypto import keccak
 
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.chain.addresses import parse_address
+from timebank_chain.chain.bank_plan import BankPlan
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.contract import encode_constructor
 from timebank_chain.chain.deployment_plan import DeploymentPlan
 from timebank_chain.chain.node_errors import NonceTaken
+from timebank_chain.chain.policy_registry import PolicyRegistry
 from timebank_chain.chain.rate_oracle import RateOracle
 from timebank_chain.chain.roles import role_calls
 from timebank_chain.chain.signer import SignedTransaction, Signer
@@ -46,8 +60,9 @@ from timebank_chain.chain.transactions import (
     sign,
     wait,
 )
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small_text
 from timebank_chain.errors import CodeMismatch, DeploymentError, UsageError
+from timebank_chain.valuation.policy import policy_call
 
 DEPLOYMENT_SCHEMA = "timebank.deployment/1"
 
@@ -55,11 +70,20 @@ DEPLOYMENT_SCHEMA = "timebank.deployment/1"
 CONTRACTS = (
     "AccessManager",
     "MemberRegistry",
+    "PolicyRegistry",
     "RateOracle",
     "CreditDistributor",
     "AttentionCredit",
     "FeePool",
+    "EpochChallenge",
+    "LeafRequests",
+    "RateFloat",
     "CreditPayments",
+    "TimeBank",
+    "CreditLending",
+    "CreditLease",
+    "CreditExchange",
+    "ServiceEscrow",
 )
 
 
@@ -163,11 +187,13 @@ def deploy(
     manager_arguments = encode_constructor("AccessManager", signer.address)
     manager = run.create("AccessManager", manager_arguments)
     registry = run.create("MemberRegistry", encode_constructor("MemberRegistry", manager, plan.link_delay))
+    policies = run.create("PolicyRegistry", encode_constructor("PolicyRegistry"))
+    run.transact("policy", PolicyRegistry(connection, policies).register(policy_call(plan.policy)))
+    parameters = _initial_parameters(plan)
     oracle = run.create(
-        "RateOracle", encode_constructor("RateOracle", manager, registry, _initial_parameters(plan))
+        "RateOracle", encode_constructor("RateOracle", manager, registry, policies, parameters)
     )
     created = RateOracle(connection, oracle)
-    parameters = _initial_parameters(plan)
     run.found(
         "CreditDistributor",
         created.distributor(),
@@ -179,9 +205,26 @@ def deploy(
         created.fee_pool(),
         encode_constructor("FeePool", manager, created.credit(), created.distributor(), parameters[9]),
     )
+    run.create("EpochChallenge", encode_constructor("EpochChallenge", oracle))
+    run.create(
+        "LeafRequests",
+        encode_constructor("LeafRequests", oracle, plan.answer_time, plan.request_deposit_wei),
+    )
+    run.create("RateFloat", encode_constructor("RateFloat", manager, oracle))
     run.create(
         "CreditPayments",
         encode_constructor("CreditPayments", manager, created.credit(), created.fee_pool(), plan.fee_bps),
+    )
+    _open_bank(run, manager, oracle, created.distributor(), plan.bank)
+    run.create(
+        "CreditExchange",
+        encode_constructor(
+            "CreditExchange", manager, created.credit(), created.fee_pool(), plan.trade_fee_bps
+        ),
+    )
+    run.create(
+        "ServiceEscrow",
+        encode_constructor("ServiceEscrow", manager, created.fee_pool(), plan.service_fee_bps),
     )
     run.transact("roles", role_calls(connection, run.addresses(), plan, signer.address))
     deployment = Deployment(connection.chain_id, signer.address, dict(run.contracts), plan)
@@ -274,6 +317,23 @@ def code_fault(connection: Connection, contract: DeployedContract) -> str | None
     if keccak(code) != contract.code_hash:
         return "its immutables differ from the deployed ones"
     return None
+
+
+def _open_bank(run: _Run, manager: str, oracle: str, distributor: str, plan: BankPlan) -> None:
+    terms = [(term.duration, term.multiplier_milli, term.penalty_bps, True) for term in plan.terms]
+    bank = run.create(
+        "TimeBank",
+        encode_constructor(
+            "TimeBank", manager, distributor, terms, plan.income_fee_bps, plan.release_seconds
+        ),
+    )
+    lending = run.create(
+        "CreditLending",
+        encode_constructor(
+            "CreditLending", manager, oracle, bank, plan.risk.as_call(), plan.initial_rate_per_second
+        ),
+    )
+    run.create("CreditLease", encode_constructor("CreditLease", manager, lending, plan.lease_fee_bps))
 
 
 def _initial_parameters(plan: DeploymentPlan) -> tuple[Any, ...]:
@@ -432,7 +492,7 @@ class _Run:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = parse_json(path.read_text(encoding="utf-8"))
+        document = parse_json(read_small_text(path))
     except FileNotFoundError:
         raise DeploymentError(
             "no such deployment manifest", where=str(path), hint="write one: timebank chain deploy"

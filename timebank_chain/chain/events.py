@@ -18,32 +18,29 @@ from eth_utils.crypto import keccak
 from web3.exceptions import Web3RPCError
 
 from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.bank_events import BANK_EVENTS
+from timebank_chain.chain.challenge_events import (
+    CHALLENGE_EVENTS,
+    TREES,
+    AccountAnswered,
+    ActivityAnswered,
+)
 from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.credit_exchange import TradeOrder
+from timebank_chain.chain.event import Event, Place
+from timebank_chain.chain.exchange_events import EXCHANGE_EVENTS, TradeFilled
+from timebank_chain.chain.float_events import FLOAT_EVENTS
 from timebank_chain.chain.node_errors import translated
+from timebank_chain.chain.service_escrow import listing_from_call, proposal_from_call
+from timebank_chain.chain.service_events import SERVICE_EVENTS, ServiceListed, ServiceSettled
+from timebank_chain.epoch.evidence import AccountEvidence, ActivityEvidence
 from timebank_chain.epoch.header import EpochHeader
+from timebank_chain.epoch.leaves import AccountLeaf, ActivityLeaf
 from timebank_chain.errors import ChainError
+from timebank_chain.spec.service_escrow import Outcome, Stage
 
 #: Blocks per request; most public nodes allow this many.
 CHUNK_BLOCKS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event stands on the chain; ordered by block, then by log index."""
-
-    block: int
-    log_index: int
-    transaction: bytes
-    contract: ChecksumAddress
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all events."""
-
-    at: Place
-
-    CONTRACT: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +87,48 @@ class Claimed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRouted(Event):
+    """A claim repaid an overdue debt, became a deposit, or both; the rest reached the wallet."""
+
+    account: ChecksumAddress
+    creditor: ChecksumAddress
+    to_creditor: int
+    deposit_id: int
+    to_deposit: int
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOrderSet(Event):
+    """Later claims of ``account`` become deposits of a term; with ``active`` false no longer."""
+
+    account: ChecksumAddress
+    active: bool
+    term_id: int
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsPledgeSet(Event):
+    """Claims of ``account`` and ``wallet`` were pledged to ``creditor``, or with the zero address freed."""
+
+    account: ChecksumAddress
+    wallet: ChecksumAddress
+    creditor: ChecksumAddress
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsSet(Event):
+    """The rooms of the bank were made known to the distributor, for ever."""
+
+    time_bank: ChecksumAddress
+    lending: ChecksumAddress
+    lease: ChecksumAddress
+    CONTRACT: ClassVar[str] = "CreditDistributor"
+
+
+@dataclass(frozen=True, slots=True)
 class Paid(Event):
     """A payment: the payee received ``amount - fee`` micro-credits."""
 
@@ -131,6 +170,40 @@ class PotBurned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DepositorsPaid(Event):
+    """The depositors' account was paid to the time bank, micro-credits."""
+
+    amount: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class LossCovered(Event):
+    """The reserve paid ``paid`` of a ``loss`` of the lending pool, micro-credits."""
+
+    loss: int
+    paid: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRestored(Event):
+    """A recovered loss went back into the reserve, micro-credits."""
+
+    amount: int
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
+class PayeesSet(Event):
+    """Who may draw on the fee pool's accounts was set, for ever."""
+
+    time_bank: ChecksumAddress
+    lending: ChecksumAddress
+    CONTRACT: ClassVar[str] = "FeePool"
+
+
+@dataclass(frozen=True, slots=True)
 class SplitSet(Event):
     """The fee split changed, basis points."""
 
@@ -167,6 +240,15 @@ class LinkConfirmed(Event):
     placeholder: ChecksumAddress
     wallet: ChecksumAddress
     CONTRACT: ClassVar[str] = "MemberRegistry"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRegistered(Event):
+    """A policy was registered whole: the struct ``Policy``, as ``valuation.policy_call`` gives it."""
+
+    policy_hash: bytes
+    policy: tuple[object, ...]
+    CONTRACT: ClassVar[str] = "PolicyRegistry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +354,15 @@ class ProposalsPausedSet(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeSet(Event):
+    """Who voids proposals by proof was set, for ever."""
+
+    challenge: ChecksumAddress
+    leaf_requests: ChecksumAddress
+    CONTRACT: ClassVar[str] = "RateOracle"
+
+
+@dataclass(frozen=True, slots=True)
 class OperationScheduled(Event):
     """A governance operation may run from ``schedule`` (Unix seconds) on."""
 
@@ -340,14 +431,23 @@ EVENTS: tuple[type[Event], ...] = (
     Approval,
     RootAccepted,
     Claimed,
+    ClaimRouted,
+    StandingOrderSet,
+    ClaimsPledgeSet,
+    RoomsSet,
     Paid,
     FeeSet,
     FeesCollected,
     PotBurned,
+    DepositorsPaid,
+    LossCovered,
+    ReserveRestored,
+    PayeesSet,
     SplitSet,
     LinkRequested,
     LinkRejected,
     LinkConfirmed,
+    PolicyRegistered,
     EpochProposed,
     EpochFinalised,
     EpochVoided,
@@ -358,12 +458,18 @@ EVENTS: tuple[type[Event], ...] = (
     BondSet,
     ChallengeWindowSet,
     ProposalsPausedSet,
+    ChallengeSet,
     OperationScheduled,
     OperationExecuted,
     OperationCanceled,
     RoleGranted,
     RoleRevoked,
     TargetFunctionRoleUpdated,
+    *CHALLENGE_EVENTS,
+    *FLOAT_EVENTS,
+    *BANK_EVENTS,
+    *EXCHANGE_EVENTS,
+    *SERVICE_EVENTS,
 )
 
 
@@ -373,6 +479,24 @@ class _Layout:
     names: tuple[str, ...]
     types: tuple[str, ...]
     indexed: tuple[bool, ...]
+
+
+#: (event, parameter) -> what its value is here; ``Event`` stands for every event.
+_OWN_TYPES: Mapping[tuple[type[Event], str], Callable[[Any], object]] = {
+    (Event, "tree"): TREES.__getitem__,
+    (EpochProposed, "header"): EpochHeader.from_call,
+    (TradeFilled, "order"): TradeOrder.from_call,
+    (Event, "stage"): Stage,
+    (Event, "proposal"): proposal_from_call,
+    (ServiceListed, "listing"): listing_from_call,
+    (ServiceSettled, "outcome"): Outcome,
+    (ActivityAnswered, "activity"): lambda shown: ActivityEvidence(
+        tuple(ActivityLeaf.from_call(leaf) for leaf in shown[0]), tuple(shown[1])
+    ),
+    (AccountAnswered, "account"): lambda shown: AccountEvidence(
+        tuple(AccountLeaf.from_call(leaf) for leaf in shown[0]), tuple(shown[1])
+    ),
+}
 
 
 def canonical_type(parameter: Mapping[str, Any]) -> str:
@@ -397,7 +521,7 @@ def layout(event: type[Event]) -> _Layout:
 
 def _find_layout(event: type[Event]) -> _Layout:
     for entry in load_artifact(event.CONTRACT).abi:
-        if entry["type"] == "event" and entry["name"] == event.__name__:
+        if entry["type"] == "event" and entry["name"] == (event.NAME or event.__name__):
             inputs = entry["inputs"]
             types = tuple(canonical_type(parameter) for parameter in inputs)
             return _Layout(
@@ -406,7 +530,7 @@ def _find_layout(event: type[Event]) -> _Layout:
                 types=types,
                 indexed=tuple(bool(parameter["indexed"]) for parameter in inputs),
             )
-    raise LookupError(f"{event.CONTRACT} has no event {event.__name__}")
+    raise LookupError(f"{event.CONTRACT} has no event {event.NAME or event.__name__}")
 
 
 def decode_log(event: type[Event], log: Mapping[str, Any]) -> Event:
@@ -425,22 +549,28 @@ def decode_log(event: type[Event], log: Mapping[str, Any]) -> Event:
         transaction=bytes(log["transactionHash"]),
         contract=to_checksum_address(log["address"]),
     )
-    if event is EpochProposed:
-        values[3] = EpochHeader.from_call(values[3])
+    for at, name in enumerate(form.names):
+        read = _OWN_TYPES.get((event, name)) or _OWN_TYPES.get((Event, name))
+        if read is not None:
+            values[at] = read(values[at])
     return event(place, *values)
 
 
 def decode_logs(logs: Iterable[Mapping[str, Any]], kinds: Sequence[type[Event]] = EVENTS) -> list[Event]:
     """Decode the logs that are one of ``kinds``, for example a receipt's; others are left out.
 
-    Logs are recognised by their topic only: the caller knows whose they are.
+    Logs are recognised by their topics only: the caller knows whose they are. Where two kinds look alike
+    (transfers of credits and of pool shares), the first of ``kinds`` is meant.
     """
-    by_topic = {layout(kind).topic: kind for kind in kinds}
+    by_topic: dict[tuple[bytes, int], type[Event]] = {}
+    for kind in kinds:
+        form = layout(kind)
+        by_topic.setdefault((form.topic, 1 + sum(form.indexed)), kind)
     found = []
     for log in logs:
-        kind = by_topic.get(bytes(log["topics"][0])) if log["topics"] else None
-        if kind is not None:
-            found.append(decode_log(kind, log))
+        known = by_topic.get((bytes(log["topics"][0]), len(log["topics"]))) if log["topics"] else None
+        if known is not None:
+            found.append(decode_log(known, log))
     return found
 
 

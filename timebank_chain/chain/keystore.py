@@ -19,7 +19,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from timebank_chain.chain.signer import LocalSigner
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small_text
 from timebank_chain.errors import WalletError, WrongPassword
 
 #: scrypt cost of the keystore standard: about a second and 256 MiB per guess.
@@ -158,10 +158,10 @@ def read_password(path: Path) -> str:
         If the file cannot be read or its first line is empty.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_small_text(path)
+    except (OSError, ValueError) as error:
         raise WalletError(
-            f"cannot read the password file: {error}", hint="give a text file with one line"
+            f"cannot read the password file: {error}", where=str(path), hint="give a text file with one line"
         ) from error
     password = text.split("\n", 1)[0].rstrip("\r")
     if not password:
@@ -187,7 +187,7 @@ def parse_private_key(text: str) -> bytes:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = parse_json(path.read_text(encoding="utf-8"))
+        document = parse_json(read_small_text(path))
     except FileNotFoundError:
         raise WalletError("no such keystore", where=str(path), hint="see `timebank wallet list`") from None
     except (OSError, ValueError) as error:

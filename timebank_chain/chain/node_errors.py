@@ -46,6 +46,10 @@ class NotADeployment(TransactionFailed):
     """The contract at an address does not answer as ours does."""
 
 
+class RevertedSilently(TransactionFailed):
+    """A contract reverted and said nothing: usually it has no such function."""
+
+
 _REVERTED = "execution reverted"
 _FUNDS = re.compile(
     r"insufficient funds|cannot afford|insufficient balance|not (?:have )?enough balance", re.IGNORECASE
@@ -134,7 +138,7 @@ def _reverted(data: bytes, error: BaseException) -> TimebankError:
     text = str(error.args[0]) if error.args else str(error)
     reason = text.removeprefix(_REVERTED).removeprefix(": ").strip()
     if not reason or reason in ("b''", 'b""', "no data"):
-        return TransactionFailed(
+        return RevertedSilently(
             "the contract reverted without a reason",
             hint="the function may not exist there, or received value it does not take",
         )

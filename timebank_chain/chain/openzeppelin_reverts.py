@@ -12,6 +12,13 @@ class SafeERC20FailedOperation(Revert):
     SENTENCE = "the token {token} refused"
 
 
+class ReentrancyGuardReentrantCall(Revert):
+    """A call came back in the middle of another one."""
+
+    SIGNATURE = "ReentrancyGuardReentrantCall()"
+    SENTENCE = "a token or wallet tried to trade again in the middle of a trade"
+
+
 class ERC20InsufficientBalance(Revert):
     """Not enough credits."""
 
@@ -55,6 +62,97 @@ class ERC20InvalidSpender(Revert):
 
     SIGNATURE = "ERC20InvalidSpender(address spender)"
     SENTENCE = "{spender} cannot be allowed to spend"
+
+
+class ERC721NonexistentToken(Revert):
+    """There is no such receipt."""
+
+    SIGNATURE = "ERC721NonexistentToken(uint256 tokenId)"
+    SENTENCE = "there is no receipt {tokenId}, or its deposit is closed"
+    HINT = "see yours: timebank deposit list"
+
+
+class ERC721IncorrectOwner(Revert):
+    """A receipt is another's."""
+
+    SIGNATURE = "ERC721IncorrectOwner(address sender, uint256 tokenId, address owner)"
+    SENTENCE = "receipt {tokenId} is held by {owner}, not by {sender}"
+    HINT = "see yours: timebank deposit list"
+
+
+class ERC721InsufficientApproval(Revert):
+    """Who moves another's receipt must be approved for it."""
+
+    SIGNATURE = "ERC721InsufficientApproval(address operator, uint256 tokenId)"
+    SENTENCE = "{operator} is not approved for receipt {tokenId}"
+    HINT = "approve it for that receipt first"
+
+
+class ERC721InvalidOwner(Revert):
+    """The zero address holds no receipt."""
+
+    SIGNATURE = "ERC721InvalidOwner(address owner)"
+    SENTENCE = "{owner} can hold no receipt"
+
+
+class ERC721InvalidSender(Revert):
+    """A receipt cannot be made twice."""
+
+    SIGNATURE = "ERC721InvalidSender(address sender)"
+    SENTENCE = "{sender} can send no receipt"
+
+
+class ERC721InvalidReceiver(Revert):
+    """The receiver cannot hold a receipt."""
+
+    SIGNATURE = "ERC721InvalidReceiver(address receiver)"
+    SENTENCE = "{receiver} can hold no receipt"
+    HINT = "give an address that can dispose of a receipt"
+
+
+class ERC721InvalidApprover(Revert):
+    """Only a receipt's holder approves for it."""
+
+    SIGNATURE = "ERC721InvalidApprover(address approver)"
+    SENTENCE = "{approver} does not hold the receipt and cannot approve others for it"
+    HINT = "a pledged receipt is held by its creditor: repay first"
+
+
+class ERC721InvalidOperator(Revert):
+    """The zero address cannot be approved for everything."""
+
+    SIGNATURE = "ERC721InvalidOperator(address operator)"
+    SENTENCE = "{operator} cannot be approved"
+
+
+class ERC4626ExceededMaxDeposit(Revert):
+    """The pool takes in no more."""
+
+    SIGNATURE = "ERC4626ExceededMaxDeposit(address receiver, uint256 assets, uint256 max)"
+    SENTENCE = "the pool takes {max:credits} credits more, not {assets:credits}"
+
+
+class ERC4626ExceededMaxMint(Revert):
+    """The pool takes in no more."""
+
+    SIGNATURE = "ERC4626ExceededMaxMint(address receiver, uint256 shares, uint256 max)"
+    SENTENCE = "the pool makes {max} shares more, not {shares}"
+
+
+class ERC4626ExceededMaxWithdraw(Revert):
+    """A supplier takes out what is theirs, as far as the pool has cash."""
+
+    SIGNATURE = "ERC4626ExceededMaxWithdraw(address owner, uint256 assets, uint256 max)"
+    SENTENCE = "{owner} can withdraw {max:credits} credits now, not {assets:credits}"
+    HINT = "withdraw less, or wait for repayments: timebank loan pool shows the cash"
+
+
+class ERC4626ExceededMaxRedeem(Revert):
+    """A supplier takes out what is theirs, as far as the pool has cash."""
+
+    SIGNATURE = "ERC4626ExceededMaxRedeem(address owner, uint256 shares, uint256 max)"
+    SENTENCE = "{owner} can redeem {max} shares now, not {shares}"
+    HINT = "redeem fewer, or wait for repayments: timebank loan pool shows the cash"
 
 
 class ERC2612ExpiredSignature(Revert):

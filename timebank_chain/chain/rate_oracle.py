@@ -48,6 +48,18 @@ class RateOracle(ContractClient):
         """Return the fee pool its distributor created."""
         return to_checksum_address(self._read("feePool"))
 
+    def challenge(self) -> ChecksumAddress:
+        """Return who voids proposals by proof; the zero address before it is set."""
+        return to_checksum_address(self._read("challenge"))
+
+    def leaf_requests(self) -> ChecksumAddress:
+        """Return who voids proposals for withheld leaves; the zero address before it is set."""
+        return to_checksum_address(self._read("leafRequests"))
+
+    def rate_float(self) -> ChecksumAddress:
+        """Return what moves the rate after each epoch; the zero address before it is set."""
+        return to_checksum_address(self._read("rateFloat"))
+
     def latest_epoch(self, *, block: BlockIdentifier = "latest") -> EpochNumber:
         """Return the number of the newest finalised epoch, 0 before the first."""
         return EpochNumber(self._read("latestEpoch", block=block))
@@ -130,7 +142,7 @@ class RateOracle(ContractClient):
         return self._write("propose", header=header.as_call(), signatures=list(signatures), value=bond_wei)
 
     def finalise(self, header: EpochHeader) -> Call:
-        """Propose finalising after the challenge window; anyone may."""
+        """Propose finalising after the challenge window, once no request for a leaf holds it; anyone may."""
         return self._write("finalise", header=header.as_call())
 
     def withdraw_bond(self, receiver: str) -> Call:
@@ -149,8 +161,16 @@ class RateOracle(ContractClient):
         """
         return self._write("voidProposal", headerHash=header_hash, challenger=challenger, reason=reason)
 
+    def set_challenge(self, challenge: str, leaf_requests: str) -> Call:
+        """Propose who voids proposals by proof; works once (administrator)."""
+        return self._write("setChallenge", newChallenge=challenge, newRequests=leaf_requests)
+
+    def set_rate_float(self, rate_float: str) -> Call:
+        """Propose what moves the rate after each epoch; works once (administrator)."""
+        return self._write("setRateFloat", newFloat=rate_float)
+
     def set_policy(self, policy_hash: bytes, uri: str) -> Call:
-        """Propose another policy from the next epoch on (governance)."""
+        """Propose another, registered policy from the next epoch on (governance)."""
         return self._write("setPolicy", newPolicyHash=policy_hash, policyURI=uri)
 
     def set_rate(self, rate_q24: int) -> Call:

@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 from timebank_chain.errors import ContractError
 from timebank_chain.units import format_micro, format_time
 
+#: The contracts' ``Tree``, by number.
+_TREES = ("activity", "account")
+
 
 class Revert(ContractError):
     """A contract refused with a custom error.
@@ -17,7 +20,7 @@ class Revert(ContractError):
         The error as Solidity declares it, with the names of its values.
     SENTENCE, HINT
         What it means and the way out, with the values filled in. ``:credits`` shows micro-credits as
-        credits, ``:s`` and ``:ms`` Unix seconds and milliseconds as time.
+        credits, ``:s`` and ``:ms`` Unix seconds and milliseconds as time, ``:tree`` the name of a tree.
     values
         The values by name: addresses checksummed, bytes as bytes.
     """
@@ -50,4 +53,6 @@ class _Shown:
             return format_time(value * 1_000)
         if form == "ms":
             return format_time(value)
+        if form == "tree":
+            return _TREES[value] if value < len(_TREES) else f"tree {value}"
         return "0x" + value.hex() if isinstance(value, bytes) else str(value)

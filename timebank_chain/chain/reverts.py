@@ -16,7 +16,13 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-import timebank_chain.chain.openzeppelin_reverts  # noqa: F401 - its classes are found as subclasses of Revert
+import timebank_chain.chain.bank_reverts
+import timebank_chain.chain.challenge_reverts
+import timebank_chain.chain.exchange_reverts
+import timebank_chain.chain.float_reverts
+import timebank_chain.chain.openzeppelin_reverts
+import timebank_chain.chain.policy_reverts
+import timebank_chain.chain.service_reverts  # noqa: F401 - its classes are found as subclasses of Revert
 from timebank_chain.chain.revert import Revert
 from timebank_chain.errors import ContractError
 
@@ -101,20 +107,36 @@ class EndInFuture(Revert):
     HINT = "wait until the epoch is over"
 
 
+class DataURITooLong(Revert):
+    """The address of an epoch's files is short: every proof of a fault carries it."""
+
+    SIGNATURE = "DataURITooLong(uint256 length, uint256 max)"
+    SENTENCE = "the address of the epoch's files has {length} bytes, at most {max} are allowed"
+    HINT = "publish the files under a shorter address"
+
+
+class DataURINotAscii(Revert):
+    """The address of an epoch's files is ASCII, so that everybody can read the header."""
+
+    SIGNATURE = "DataURINotAscii(uint256 position)"
+    SENTENCE = "the address of the epoch's files is not ASCII after its first {position} bytes"
+    HINT = "write other characters as % and two hex digits"
+
+
 class PreviousHeaderMismatch(Revert):
     """A header names its predecessor."""
 
     SIGNATURE = "PreviousHeaderMismatch(bytes32 previousHeaderHash, bytes32 expected)"
-    SENTENCE = "the header names {previousHeaderHash} as its predecessor, on chain is {expected}"
-    HINT = "rebuild the epoch from the finalised previous one"
+    SENTENCE = "the epoch before was given as {previousHeaderHash}, expected is {expected}"
+    HINT = "build an epoch on the finalised one, prove a fault with the one that its header names"
 
 
 class PolicyMismatch(Revert):
-    """An epoch follows the policy on chain."""
+    """An epoch follows the policy on chain, a proof the one its header names."""
 
     SIGNATURE = "PolicyMismatch(bytes32 policyHash, bytes32 expected)"
-    SENTENCE = "the header names policy {policyHash}, in force is {expected}"
-    HINT = "rebuild the epoch with the policy in force, or change it: timebank chain set-policy"
+    SENTENCE = "the policy given is {policyHash}, expected is {expected}"
+    HINT = "build the epoch with the policy in force (timebank chain set-policy changes it)"
 
 
 class RateMismatch(Revert):
@@ -181,6 +203,29 @@ class ChallengeWindowOpen(Revert):
     HINT = "finalise after that"
 
 
+class EpochHeld(Revert):
+    """Leaves that were asked for keep the epoch from becoming final."""
+
+    SIGNATURE = "EpochHeld(uint256 heldUntil, uint256 current)"
+    SENTENCE = "requests for leaves hold the epoch until {heldUntil:s}, the chain's clock says {current:s}"
+    HINT = "answer what is asked for, and finalise once the answer time after the last answer is over"
+
+
+class NotChallenge(Revert):
+    """Only a proof or a withheld leaf voids a proposal without governance."""
+
+    SIGNATURE = "NotChallenge(address caller)"
+    SENTENCE = "{caller} is neither EpochChallenge nor LeafRequests"
+    HINT = "prove the fault there"
+
+
+class ChallengeFixed(Revert):
+    """Who voids by proof is set once."""
+
+    SIGNATURE = "ChallengeFixed(address challenge, address leafRequests)"
+    SENTENCE = "set already, or one is zero: challenge {challenge}, leaf requests {leafRequests}"
+
+
 class NoBondToWithdraw(Revert):
     """No bond is waiting."""
 
@@ -218,7 +263,7 @@ class ShareTooHigh(Revert):
 
 
 class NotOracle(Revert):
-    """Only the oracle accepts roots."""
+    """Only the oracle has roots accepted and the rate moved."""
 
     SIGNATURE = "NotOracle(address caller, address oracle)"
     SENTENCE = "{caller} is not the oracle {oracle}"
@@ -271,6 +316,51 @@ class LeavesNotContiguous(Revert):
     HINT = "give neighbouring leaves in order"
 
 
+class NotAccountHolder(Revert):
+    """Only the account itself, or the wallet its placeholder is linked to, disposes of its claims."""
+
+    SIGNATURE = "NotAccountHolder(address account, address caller)"
+    SENTENCE = "{caller} neither is {account} nor the wallet it is linked to"
+    HINT = "sign with the account's own wallet; a placeholder must be linked first"
+
+
+class NotCreditor(Revert):
+    """Claims are pledged and freed by the creditor alone."""
+
+    SIGNATURE = "NotCreditor(address caller)"
+    SENTENCE = "{caller} is neither the lending pool nor the lease"
+
+
+class ClaimsPledged(Revert):
+    """Claims secure one creditor at a time."""
+
+    SIGNATURE = "ClaimsPledged(address account, address creditor)"
+    SENTENCE = "the claims of {account} are pledged to {creditor} already"
+    HINT = "repay what is owed on standing there first, or give a receipt as security"
+
+
+class RoomsNotSet(Revert):
+    """A standing order needs a bank."""
+
+    SIGNATURE = "RoomsNotSet()"
+    SENTENCE = "the distributor knows no time bank yet"
+    HINT = "finish the deployment: timebank chain deploy"
+
+
+class RoomsFixed(Revert):
+    """The rooms of the bank are set once."""
+
+    SIGNATURE = "RoomsFixed(address timeBank, address lending, address lease)"
+    SENTENCE = "set already, or one is zero: time bank {timeBank}, lending {lending}, lease {lease}"
+
+
+class NotAdministrator(Revert):
+    """The administrator of the access manager sets the rooms."""
+
+    SIGNATURE = "NotAdministrator(address caller)"
+    SENTENCE = "{caller} may not set the rooms"
+
+
 class ZeroAmount(Revert):
     """Nothing is paid."""
 
@@ -307,6 +397,27 @@ class NotDistributor(Revert):
 
     SIGNATURE = "NotDistributor(address caller, address distributor)"
     SENTENCE = "{caller} is not the distributor {distributor}"
+
+
+class NotPayee(Revert):
+    """Each account of the fee pool has one payee."""
+
+    SIGNATURE = "NotPayee(address caller, address payee)"
+    SENTENCE = "{caller} is not {payee}, who alone draws on this account"
+
+
+class PayeesFixed(Revert):
+    """The payees of the fee pool are set once."""
+
+    SIGNATURE = "PayeesFixed(address timeBank, address lending)"
+    SENTENCE = "set already, or one is zero: time bank {timeBank}, lending {lending}"
+
+
+class NothingRestored(Revert):
+    """What goes back into the reserve has arrived first."""
+
+    SIGNATURE = "NothingRestored(uint256 amount, uint256 arrived)"
+    SENTENCE = "{amount:credits} would be restored, {arrived:credits} have arrived"
 
 
 class InsufficientBonus(Revert):

@@ -19,7 +19,11 @@ from timebank_chain.chain.access_manager import (
 )
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.contract import selector
+from timebank_chain.chain.credit_distributor import CreditDistributor
 from timebank_chain.chain.deployment_plan import DeploymentPlan
+from timebank_chain.chain.fee_pool import FeePool
+from timebank_chain.chain.rate_float import RateFloat
+from timebank_chain.chain.rate_oracle import RateOracle
 from timebank_chain.chain.transactions import Call
 
 #: (contract, role) -> functions.
@@ -33,11 +37,27 @@ RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
         "setChallengeWindow",
     ),
     ("RateOracle", GUARDIAN_ROLE): ("setProposalsPaused",),
+    ("RateFloat", GOVERNOR_ROLE): ("setFloat",),
     ("MemberRegistry", REGISTRAR_ROLE): ("requestLink",),
     ("MemberRegistry", GUARDIAN_ROLE): ("rejectLink",),
     ("CreditPayments", GOVERNOR_ROLE): ("setFee",),
     ("FeePool", GOVERNOR_ROLE): ("setSplit",),
+    ("TimeBank", GOVERNOR_ROLE): ("addTerm", "setTermOpen", "setIncomeFee", "setReleaseTime"),
+    ("CreditLending", GOVERNOR_ROLE): ("setRisk",),
+    ("CreditLending", GUARDIAN_ROLE): ("setBorrowingPaused",),
+    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee",),
+    ("CreditLease", GUARDIAN_ROLE): ("setLeasingPaused",),
+    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee",),
+    ("CreditExchange", GUARDIAN_ROLE): ("setTradingPaused",),
+    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee",),
+    ("ServiceEscrow", GUARDIAN_ROLE): ("setOrderingPaused",),
+    # Each works once, and is done with in the transaction that gives the roles.
+    ("FeePool", ADMIN_ROLE): ("setPayees", "setSpenders"),
+    ("RateOracle", ADMIN_ROLE): ("setChallenge", "setRateFloat"),
 }
+
+#: Contracts through which members spend: what passes through them counts as demand.
+SPENDERS = ("CreditPayments", "CreditExchange", "ServiceEscrow")
 
 
 def role_calls(
@@ -48,13 +68,34 @@ def role_calls(
 ) -> Call:
     """Propose all roles as one transaction of the deployer: set up entirely, or not at all.
 
-    The governor becomes admin with the same delay as for everything else; last of all the deployer
-    gives up being admin, unless it is the governor itself.
+    First the oracle learns who voids by proof and what moves its rate, the rooms of the bank are wired to the
+    distributor and the fee pool, and the pool learns whose spending counts, which works only once. The
+    governor becomes admin with the same delay as for everything
+    else; last of all the deployer gives up being admin, unless it is the governor itself.
     """
     manager = AccessManager(connection, addresses["AccessManager"])
+    bank, lending, lease = (addresses[name] for name in ("TimeBank", "CreditLending", "CreditLease"))
+    oracle, rate_float = (addresses[name] for name in ("RateOracle", "RateFloat"))
+    fee_pool = FeePool(connection, addresses["FeePool"])
     calls = [
+        manager.execute(
+            RateOracle(connection, oracle).set_challenge(
+                addresses["EpochChallenge"], addresses["LeafRequests"]
+            )
+        ),
+        manager.execute(RateOracle(connection, oracle).set_rate_float(rate_float)),
+        manager.execute(
+            CreditDistributor(connection, addresses["CreditDistributor"]).set_rooms(bank, lending, lease)
+        ),
+        manager.execute(fee_pool.set_payees(bank, lending)),
+        manager.execute(fee_pool.set_spenders([addresses[name] for name in SPENDERS])),
+    ]
+    if plan.float_step_micro:
+        calls.append(manager.execute(RateFloat(connection, rate_float).set_float(plan.float_step_micro)))
+    calls += [
         manager.set_function_role(addresses[contract], [selector(contract, name) for name in functions], role)
         for (contract, role), functions in RESTRICTED.items()
+        if role != ADMIN_ROLE
     ]
     calls += [manager.label_role(role, name) for role, name in ROLE_NAMES.items() if role != ADMIN_ROLE]
     calls += [

@@ -11,12 +11,22 @@ from timebank_chain.chain.access_manager import AccessManager
 from timebank_chain.chain.attention_credit import AttentionCredit
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.credit_distributor import CreditDistributor
+from timebank_chain.chain.credit_exchange import CreditExchange
+from timebank_chain.chain.credit_lease import CreditLease
+from timebank_chain.chain.credit_lending import CreditLending
 from timebank_chain.chain.credit_payments import CreditPayments
 from timebank_chain.chain.deployment import Deployment, ensure_trusted
+from timebank_chain.chain.epoch_challenge import EpochChallenge
 from timebank_chain.chain.fee_pool import FeePool
+from timebank_chain.chain.foreign_token import ForeignToken
+from timebank_chain.chain.leaf_requests import LeafRequests
 from timebank_chain.chain.member_registry import MemberRegistry
+from timebank_chain.chain.policy_registry import PolicyRegistry
+from timebank_chain.chain.rate_float import RateFloat
 from timebank_chain.chain.rate_oracle import RateOracle
+from timebank_chain.chain.service_escrow import ServiceEscrow
 from timebank_chain.chain.signer import Signer
+from timebank_chain.chain.time_bank import TimeBank
 from timebank_chain.chain.transactions import Call, Prepared, Receipt, prepare, send
 
 
@@ -48,11 +58,20 @@ class Timebank:
     deployment: Deployment
     access_manager: AccessManager
     member_registry: MemberRegistry
+    policy_registry: PolicyRegistry
     rate_oracle: RateOracle
+    rate_float: RateFloat
+    epoch_challenge: EpochChallenge
+    leaf_requests: LeafRequests
     credit_distributor: CreditDistributor
     attention_credit: AttentionCredit
     fee_pool: FeePool
     credit_payments: CreditPayments
+    time_bank: TimeBank
+    credit_lending: CreditLending
+    credit_lease: CreditLease
+    credit_exchange: CreditExchange
+    service_escrow: ServiceEscrow
 
     def addresses(self) -> dict[str, ChecksumAddress]:
         """Return every contract's address by name."""
@@ -60,7 +79,7 @@ class Timebank:
 
     def prepare(self, sender: ChecksumAddress, call: Call) -> Prepared:
         """Check chain and code, then simulate and price a call."""
-        ensure_trusted(self.connection, self.deployment, call.target)
+        self._require_trusted(call)
         return prepare(self.connection, sender, call)
 
     def send(self, signer: Signer, call: Call, *, dry_run: bool = False) -> Receipt:
@@ -73,8 +92,15 @@ class Timebank:
         ContractError
             The named exception, if the contract would refuse; nothing is sent then.
         """
-        ensure_trusted(self.connection, self.deployment, call.target)
+        self._require_trusted(call)
         return send(self.connection, signer, call, dry_run=dry_run)
+
+    def _require_trusted(self, call: Call) -> None:
+        """Check chain and code; of somebody else's token nothing is known, but only its allowance is set."""
+        if (call.contract, call.function) == (ForeignToken.SHOWN, "approve"):
+            self.connection.require_chain(self.deployment.chain_id)
+        else:
+            ensure_trusted(self.connection, self.deployment, call.target)
 
     def govern(self, signer: Signer, call: Call, *, dry_run: bool = False) -> GovernanceStep:
         """Do the next step of a restricted call: directly, or scheduled first and executed later.
@@ -114,9 +140,18 @@ def open_timebank(connection: Connection, deployment: Deployment) -> Timebank:
         deployment=deployment,
         access_manager=AccessManager(connection, at["AccessManager"]),
         member_registry=MemberRegistry(connection, at["MemberRegistry"]),
+        policy_registry=PolicyRegistry(connection, at["PolicyRegistry"]),
         rate_oracle=RateOracle(connection, at["RateOracle"]),
+        rate_float=RateFloat(connection, at["RateFloat"]),
+        epoch_challenge=EpochChallenge(connection, at["EpochChallenge"]),
+        leaf_requests=LeafRequests(connection, at["LeafRequests"]),
         credit_distributor=CreditDistributor(connection, at["CreditDistributor"]),
         attention_credit=AttentionCredit(connection, at["AttentionCredit"]),
         fee_pool=FeePool(connection, at["FeePool"]),
         credit_payments=CreditPayments(connection, at["CreditPayments"]),
+        time_bank=TimeBank(connection, at["TimeBank"]),
+        credit_lending=CreditLending(connection, at["CreditLending"]),
+        credit_lease=CreditLease(connection, at["CreditLease"]),
+        credit_exchange=CreditExchange(connection, at["CreditExchange"]),
+        service_escrow=ServiceEscrow(connection, at["ServiceEscrow"]),
     )

@@ -280,6 +280,23 @@ def find_receipt(connection: Connection, transaction_hash: bytes) -> TxReceipt |
         return None
 
 
+def is_known(connection: Connection, transaction_hash: bytes) -> bool:
+    """Tell whether the node has a transaction, waiting for a block or in one."""
+    try:
+        with translated():
+            connection.w3.eth.get_transaction(HexBytes(transaction_hash))
+    except NotMined:
+        return False
+    return True
+
+
+def most_per_gas(connection: Connection) -> int:
+    """Return the most wei a transaction sent now may pay for a unit of gas; nodes want that to be there."""
+    with translated():
+        fees = _fees(connection, connection.w3.eth.get_block("latest").get("baseFeePerGas"))
+    return fees.get("maxFeePerGas", fees.get("gasPrice", 0))
+
+
 def _skeleton(sender: str, call: Call) -> TxParams:
     transaction: dict[str, Any] = {"from": sender, "data": HexBytes(call.data), "value": call.value}
     if call.target is not None:

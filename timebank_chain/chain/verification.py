@@ -18,7 +18,18 @@ from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.errors import ChainError
 
 #: Contracts that a transaction of the deployer created (the others are created by these).
-CREATED_BY_DEPLOYER = ("AccessManager", "MemberRegistry", "RateOracle", "CreditPayments")
+CREATED_BY_DEPLOYER = (
+    "AccessManager",
+    "MemberRegistry",
+    "PolicyRegistry",
+    "RateOracle",
+    "EpochChallenge",
+    "LeafRequests",
+    "RateFloat",
+    "CreditPayments",
+    "CreditExchange",
+    "ServiceEscrow",
+)
 
 #: (contract, its view function, the contract it must name).
 LINKS = (
@@ -26,7 +37,16 @@ LINKS = (
     ("RateOracle", "credit", "AttentionCredit"),
     ("RateOracle", "feePool", "FeePool"),
     ("RateOracle", "registry", "MemberRegistry"),
+    ("RateOracle", "policies", "PolicyRegistry"),
+    ("RateOracle", "challenge", "EpochChallenge"),
+    ("RateOracle", "leafRequests", "LeafRequests"),
+    ("RateOracle", "rateFloat", "RateFloat"),
     ("RateOracle", "authority", "AccessManager"),
+    ("RateFloat", "oracle", "RateOracle"),
+    ("RateFloat", "feePool", "FeePool"),
+    ("RateFloat", "authority", "AccessManager"),
+    ("EpochChallenge", "oracle", "RateOracle"),
+    ("LeafRequests", "oracle", "RateOracle"),
     ("CreditDistributor", "oracle", "RateOracle"),
     ("CreditDistributor", "credit", "AttentionCredit"),
     ("CreditDistributor", "feePool", "FeePool"),
@@ -39,6 +59,12 @@ LINKS = (
     ("CreditPayments", "feePool", "FeePool"),
     ("CreditPayments", "authority", "AccessManager"),
     ("MemberRegistry", "authority", "AccessManager"),
+    ("CreditExchange", "credit", "AttentionCredit"),
+    ("CreditExchange", "feePool", "FeePool"),
+    ("CreditExchange", "authority", "AccessManager"),
+    ("ServiceEscrow", "credit", "AttentionCredit"),
+    ("ServiceEscrow", "feePool", "FeePool"),
+    ("ServiceEscrow", "authority", "AccessManager"),
 )
 
 

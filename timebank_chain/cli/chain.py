@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timebank_chain.cli import chain_bank, chain_powers
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -24,15 +27,18 @@ from timebank_chain.cli.options import (
     open_system,
     progress,
     require_deployment,
+    whole_seconds,
 )
 from timebank_chain.cli.output import print_json, print_table, say
-from timebank_chain.cli.writes import ETHER, format_ether, govern, perform
-from timebank_chain.errors import CheckFailed, UsageError
-from timebank_chain.units import Q24, format_duration, format_micro, format_time, parse_duration
+from timebank_chain.cli.pending_view import pending_body, pending_rows
+from timebank_chain.cli.writes import ETHER, format_ether, govern, perform, print_receipt, report
+from timebank_chain.errors import CheckFailed, DeploymentError, UsageError
+from timebank_chain.units import Q24, format_duration, format_micro, format_time, parse_credits
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
+    from timebank_chain.chain.bank_plan import BankPlan
     from timebank_chain.chain.connection import Connection
     from timebank_chain.chain.deployment_plan import DeploymentPlan
     from timebank_chain.chain.system import Timebank
@@ -41,6 +47,8 @@ app = typer.Typer(
     help="Deploy the contracts, look at them, verify and govern them.\n\nExample: timebank chain status",
     no_args_is_help=True,
 )
+app.add_typer(chain_bank.app, name="bank")
+app.command("powers")(chain_powers.command)
 
 PolicyName = Annotated[
     str, typer.Option("--policy", metavar="NAME|FILE", help="Valuation policy in force from the start.")
@@ -84,22 +92,52 @@ def deploy_command(
         str, typer.Option(metavar="TIME", help="Time a member has to object to a link.")
     ] = "3d",
     fee_bps: Annotated[int, typer.Option(help="Payment fee, basis points (50 is 0.5 %).")] = 50,
+    service_fee_bps: Annotated[
+        int, typer.Option(help="Fee on what providers of services get, basis points.")
+    ] = 50,
     fee_split: Annotated[
         str, typer.Option(metavar="D/B/R", help="Shares of depositors, bonus pot and reserve, basis points.")
     ] = "4000/4000/2000",
     challenger_share_bps: Annotated[
         int, typer.Option(help="Share of a voided epoch's bond for who found the fault.")
     ] = 5000,
+    answer_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Time to show a leaf somebody asks for (default: a 48th of the window, a minute where it is "
+            "short; at most a 4th).",
+        ),
+    ] = None,
+    request_deposit: Annotated[
+        str, typer.Option(metavar="COIN", help="What asking for a leaf costs first; goes to who shows it.")
+    ] = "0.0025",
     rate: Annotated[
         int | None,
         typer.Option(
             metavar="Q24", help="Micro-credits per micro-value times 2**24 (default: the policy's)."
         ),
     ] = None,
+    float_step: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CREDITS",
+            help="Let the rate float: so many credits spent beyond the mint double it (default: fixed).",
+        ),
+    ] = None,
     policy_uri: Annotated[str, typer.Option(help="Where the policy document is published.")] = "",
     token_name: Annotated[str, typer.Option(help="Name of the credit.")] = "Attention Credit",  # noqa: S107 - the name of a coin
     token_symbol: Annotated[str, typer.Option(help="Symbol of the credit.")] = "ATC",  # noqa: S107 - as above
     contract_uri: Annotated[str, typer.Option(help="Metadata of the credit (ERC-7572).")] = "",
+    trade_fee_bps: Annotated[int, typer.Option(help="Fee on credits exchanged, basis points.")] = 30,
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            "--bank",
+            metavar="FILE",
+            help="Deposits, lending and leasing, as a document (default: timebank examples bank.json).",
+        ),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -111,38 +149,53 @@ def deploy_command(
     Example: timebank chain deploy --policy git --signer 0x... --threshold 1 --from 0x... --yes
     """
     from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.bank_plan import BankPlan, load_bank_plan
     from timebank_chain.chain.deployment import deploy
-    from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit
-    from timebank_chain.valuation.policy import load_policy, policy_hash
+    from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit, usual_answer_time
+    from timebank_chain.valuation.policy import load_policy
 
     rules = load_policy(policy)
     quorum = [parse_address(one, what="--signer") for one in signers]
     signer = open_signer(keystore, sender, password_file)
 
+    window = whole_seconds(challenge_window, "--challenge-window")
+
     def holder(text: str | None, what: str) -> ChecksumAddress:
         return parse_address(text, what=what) if text else signer.address
 
     plan = DeploymentPlan(
-        policy_hash=policy_hash(rules),
+        policy=rules,
         policy_uri=policy_uri,
         rate_q24=rules.initial_rate_q24 if rate is None else rate,
+        float_step_micro=0 if float_step is None else parse_step(float_step, "--float-step"),
         signers=tuple(quorum),
         threshold=threshold,
         governor=holder(governor, "--governor"),
         guardian=holder(guardian, "--guardian"),
         registrar=holder(registrar, "--registrar"),
         bond_wei=parse_ether(bond),
-        challenge_window=_seconds(challenge_window, "--challenge-window"),
+        challenge_window=window,
         challenger_share_bps=challenger_share_bps,
-        governance_delay=_seconds(governance_delay, "--governance-delay"),
-        link_delay=_seconds(link_delay, "--link-delay"),
+        answer_time=(
+            usual_answer_time(window) if answer_time is None else whole_seconds(answer_time, "--answer-time")
+        ),
+        request_deposit_wei=parse_ether(request_deposit),
+        governance_delay=whole_seconds(governance_delay, "--governance-delay"),
+        link_delay=whole_seconds(link_delay, "--link-delay"),
         fee_bps=fee_bps,
+        trade_fee_bps=trade_fee_bps,
+        service_fee_bps=service_fee_bps,
         fee_split=FeeSplit.parse(fee_split),
         token_name=token_name,
         token_symbol=token_symbol,
         contract_uri=contract_uri,
+        bank=BankPlan() if bank is None else load_bank_plan(bank),
     )
-    plan.check()
+    try:
+        plan.check()
+    except DeploymentError as error:
+        # Every figure of it is an option: a plan that cannot be is wrong usage.
+        raise UsageError(error.message, hint=error.hint, where=error.where) from error
     connection = open_connection(rpc_url)
     path = deployment or Path("deployments") / str(connection.chain_id) / "deployment.json"
     if not as_json or dry_run:
@@ -187,8 +240,10 @@ def _show_plan(
     ]
     split = plan.fee_split
     rows += [
-        ("policy", "0x" + plan.policy_hash.hex()),
+        ("policy", f"{plan.policy.name} version {plan.policy.version}"),
+        ("", "0x" + plan.policy_hash.hex()),
         ("rate", f"{plan.rate_q24 / Q24:.6f} credits per value"),
+        ("its float", _float_step(plan.float_step_micro)),
         ("quorum", f"{plan.threshold} of {len(plan.signers)}"),
         *(("", one) for one in plan.signers),
         ("governor", f"{plan.governor} (delay {_span(plan.governance_delay)})"),
@@ -197,16 +252,52 @@ def _show_plan(
         ("bond", f"{format_ether(plan.bond_wei)} coin, {plan.challenger_share_bps} bps to a challenger"),
         ("challenge window", _span(plan.challenge_window)),
         (
+            "leaf requests",
+            f"from {format_ether(plan.request_deposit_wei)} coin, answered in {_span(plan.answer_time)}",
+        ),
+        (
             "payment fee",
             f"{plan.fee_bps} bps: {split.depositors_bps} depositors, {split.bonus_bps} bonus pot, "
             f"{split.reserve_bps} reserve (of 10000)",
         ),
+        ("service fee", f"{plan.service_fee_bps} bps of what providers get"),
         ("credit", f"{plan.token_name} ({plan.token_symbol})"),
-        ("transactions", "5, each written to the manifest before it is sent"),
+        *_bank_rows(plan.bank),
+        ("trades", f"fee {plan.trade_fee_bps} bps of the credits"),
+        ("transactions", "15, each written to the manifest before it is sent"),
     ]
     print_table("To be deployed", ["", ""], rows)
     if dry_run:
         say("dry run: nothing was sent")
+
+
+def _bank_rows(bank: BankPlan) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for number, term in enumerate(bank.terms):
+        span = _span(term.duration) if term.duration else "demand"
+        rows.append(
+            (
+                "deposits" if number == 0 else "",
+                f"term {number}: {span}, weight {term.multiplier_milli / 1000:g}, "
+                f"early exit costs {term.penalty_bps} bps",
+            )
+        )
+    risk = bank.risk
+    return [
+        *rows,
+        ("income", f"fee {bank.income_fee_bps} bps, half released in {_span(bank.release_seconds)}"),
+        (
+            "lending",
+            f"{bank.initial_rate_bps} bps a year at target, {risk.fee_bps} bps of it as fee, "
+            f"up to {risk.max_ltv_bps} bps of a receipt",
+        ),
+        (
+            "on standing",
+            f"up to {risk.standing_bps} bps of it, due after {_span(risk.standing_term)}, written off "
+            f"{_span(risk.grace)} later, {risk.unsecured_cap_bps} bps of the pool at most",
+        ),
+        ("leases", f"fee {bank.lease_fee_bps} bps of the rent"),
+    ]
 
 
 @app.command("status")
@@ -228,7 +319,7 @@ def status(
         ends = format_time(pending["challenge_ends_at"] * 1000)
         waiting = f"epoch {pending['epoch']} by {pending['proposer']}, challenge window until {ends}"
     fees = facts["fee_pool"]
-    oracle = facts["oracle"]
+    oracle, requests = facts["oracle"], facts["leaf_requests"]
     print_table(
         f"Chain {facts['chain_id']}, block {facts['block']}, {format_time(facts['time'] * 1000)}",
         ["", ""],
@@ -236,21 +327,43 @@ def status(
             ("latest epoch", facts["latest_epoch"] or "none yet"),
             ("ends", format_time(facts["latest_end_ms"]) if facts["latest_epoch"] else ""),
             ("proposed", waiting + (" (proposals are paused)" if oracle["paused"] else "")),
-            *([("its header", pending["header_hash"])] if pending else []),
+            *([("its header", pending["header_hash"]), *pending_rows(pending)] if pending else []),
             ("supply", format_micro(facts["supply_micro"])),
             ("fee pool", f"depositors {format_micro(fees['depositors_micro'])}"),
             ("", f"bonus pot {format_micro(fees['bonus_micro'])}"),
             ("", f"reserve {format_micro(fees['reserve_micro'])}"),
             ("payment fee", f"{facts['fee_bps']} basis points"),
+            ("trade fee", f"{facts['trade_fee_bps']} basis points"),
             ("policy", facts["policy_hash"]),
             ("rate", f"{oracle['rate_q24'] / Q24:.6f} credits per value"),
+            *_float_rows(facts["float"]),
             ("quorum", f"{oracle['threshold']} of {len(oracle['signers'])}"),
             *(("", one) for one in oracle["signers"]),
             ("bond", f"{format_ether(oracle['bond_wei'])} coin"),
             ("challenge window", format_duration(oracle["challenge_window"] * 1000)),
+            (
+                "leaf requests",
+                f"from {format_ether(requests['deposit_wei'])} coin, shown within "
+                f"{format_duration(requests['answer_time'] * 1000)}",
+            ),
             *((role, _members(holders)) for role, holders in facts["roles"].items()),
         ],
     )
+
+
+def _float_step(step: int) -> str:
+    return f"doubles with {format_micro(step)} credits spent beyond what is minted" if step else "fixed"
+
+
+def _float_rows(facts: dict[str, int]) -> list[tuple[str, object]]:
+    if not facts["step_micro"]:
+        return [("its float", "fixed")]
+    return [
+        ("its float", _float_step(facts["step_micro"])),
+        ("", f"base {facts['base_rate_q24'] / Q24:.6f} credits per value"),
+        ("", f"excess {format_micro(facts['excess_micro'])}"),
+        ("", f"spent since the last epoch {format_micro(facts['demand_micro'])}"),
+    ]
 
 
 def _members(holders: list[dict[str, Any]]) -> str:
@@ -267,7 +380,7 @@ def _status(timebank: Timebank) -> dict[str, Any]:
     connection = timebank.connection
     block = connection.block_number()
     oracle, pool = timebank.rate_oracle, timebank.fee_pool.accounts(block=block)
-    pending = oracle.pending(block=block)
+    floating = timebank.rate_float.floating(block=block)
     candidates: dict[int, set[str]] = {}
     for event in read_events(
         connection,
@@ -293,15 +406,7 @@ def _status(timebank: Timebank) -> dict[str, Any]:
         "latest_epoch": oracle.latest_epoch(block=block),
         "latest_end_ms": oracle.latest_end_ms(block=block),
         "latest_header_hash": "0x" + oracle.latest_header_hash(block=block).hex(),
-        "pending": None
-        if pending is None
-        else {
-            "epoch": pending.epoch,
-            "header_hash": "0x" + pending.header_hash.hex(),
-            "proposer": pending.proposer,
-            "bond_wei": pending.bond_wei,
-            "challenge_ends_at": pending.challenge_ends_at,
-        },
+        "pending": pending_body(timebank, oracle.pending(block=block), block=block),
         "supply_micro": timebank.attention_credit.total_supply(block=block),
         "fee_pool": {
             "depositors_micro": pool.depositors,
@@ -309,6 +414,7 @@ def _status(timebank: Timebank) -> dict[str, Any]:
             "reserve_micro": pool.reserve,
         },
         "fee_bps": timebank.credit_payments.fee_bps(block=block),
+        "trade_fee_bps": timebank.credit_exchange.trade_fee_bps(block=block),
         "policy_hash": "0x" + oracle.policy_hash(block=block).hex(),
         "oracle": {
             "rate_q24": oracle.rate_q24(block=block),
@@ -318,6 +424,16 @@ def _status(timebank: Timebank) -> dict[str, Any]:
             "challenge_window": oracle.challenge_window(block=block),
             "challenger_share_bps": oracle.challenger_share_bps(block=block),
             "paused": oracle.proposals_paused(block=block),
+        },
+        "float": {
+            "step_micro": floating.step,
+            "base_rate_q24": floating.base_rate_q24,
+            "excess_micro": floating.excess,
+            "demand_micro": timebank.fee_pool.spent(block=block) - floating.spent_at_last,
+        },
+        "leaf_requests": {
+            "answer_time": timebank.leaf_requests.answer_time(),
+            "deposit_wei": timebank.leaf_requests.request_deposit_wei(),
         },
         "roles": roles,
         "contracts": dict(timebank.addresses()),
@@ -362,6 +478,17 @@ def _span(seconds: int) -> str:
     return format_duration(seconds * 1000) if seconds else "none"
 
 
+def parse_step(text: str, what: str) -> int:
+    """Read the credits that double a floating rate, as micro-credits; 0 is a fixed rate."""
+    if text == "0":
+        return 0
+    try:
+        step = parse_credits(text)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}", hint="credits, for example 250000; 0 fixes the rate") from None
+    return int(step)
+
+
 def parse_ether(text: str) -> int:
     """Read an amount of the chain's own coin (``0.01``) as wei."""
     try:
@@ -371,19 +498,6 @@ def parse_ether(text: str) -> int:
     if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
         raise UsageError(f"not an amount of coins: {text!r}", hint="at least 0, at most 18 decimals")
     return int(wei)
-
-
-def _seconds(text: str, what: str) -> int:
-    """Read a duration as whole seconds; ``0s`` means none."""
-    if text.strip() in ("0", "0s"):
-        return 0
-    try:
-        ms = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{what}: {error}") from None
-    if ms % 1000:
-        raise UsageError(f"{what}: {text!r} is not a whole number of seconds")
-    return ms // 1000
 
 
 @app.command("set-policy")
@@ -401,18 +515,43 @@ def set_policy(
 ) -> None:
     """Change the policy from the next epoch on: run once to schedule, after the delay to execute.
 
+    A policy that nobody has registered yet is registered first: all of it, readable on chain for ever.
+
     Example: timebank chain set-policy my-policy.json --from 0x...
     """
-    from timebank_chain.valuation.policy import load_policy, policy_hash
+    from timebank_chain.chain.policy_reverts import PolicyNotRegistered
+    from timebank_chain.valuation.policy import load_policy, policy_call, policy_hash
 
     timebank = open_system(rpc_url, deployment)
-    call = timebank.rate_oracle.set_policy(policy_hash(load_policy(policy)), uri)
+    rules = load_policy(policy)
+    digest = policy_hash(rules)
+    call = timebank.rate_oracle.set_policy(digest, uri)
+    signer = open_signer(keystore, sender, password_file)
+    schema = "timebank.chain.set-policy/1"
+    facts: dict[str, Any] = {"policy_hash": "0x" + digest.hex(), "registration": None}
+    if not timebank.policy_registry.is_registered(digest):
+        # Who may not govern is told so before anything is sent; the policy becomes known below.
+        with suppress(PolicyNotRegistered):
+            timebank.govern(signer, call, dry_run=True)
+        registration = timebank.policy_registry.register(policy_call(rules))
+        receipt = timebank.send(signer, registration, dry_run=True)
+        if dry_run:
+            report(receipt, schema=schema, facts={**facts, "state": "unregistered"}, as_json=as_json)
+            return
+        if not as_json and not yes:
+            print_receipt(receipt)
+        confirm(f"register {policy} on chain and make it the policy?", yes=yes)
+        receipt = timebank.send(signer, registration)
+        facts["registration"] = receipt.to_json()
+        say(f"registered in block {receipt.block_number}: {policy}")
+        yes = True
     govern(
         timebank,
-        open_signer(keystore, sender, password_file),
+        signer,
         call,
         question=f"make {policy} the policy?",
-        schema="timebank.chain.set-policy/1",
+        schema=schema,
+        facts=facts,
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,
@@ -444,6 +583,45 @@ def set_rate(
         timebank.rate_oracle.set_rate(rate),
         question=f"make the rate {rate}?",
         schema="timebank.chain.set-rate/1",
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command("set-float")
+def set_float(
+    step: Annotated[
+        str,
+        typer.Argument(
+            metavar="CREDITS", help="Credits spent beyond what is minted that double the rate; 0 fixes it."
+        ),
+    ],
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the rate follow what is spent, from where it stands: run once to schedule, then to execute.
+
+    After each epoch the rate is base * 2**(excess / CREDITS), the excess being what was spent beyond what
+    was minted; it moves by at most 12.5 % an epoch, within 1/16 and 16 times its base.
+
+    Example: timebank chain set-float 250000 --from 0x...
+    """
+    micro = parse_step(step, "CREDITS")
+    timebank = open_system(rpc_url, deployment)
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.rate_float.set_float(micro),
+        question=f"let the rate double with {format_micro(micro)} credits?" if micro else "fix the rate?",
+        schema="timebank.chain.set-float/1",
+        facts={"step_micro": micro},
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,
@@ -533,9 +711,20 @@ def void_epoch(
     )
 
 
+class Pausable(StrEnum):
+    """What the guardian can stop."""
+
+    PROPOSALS = "proposals"
+    BORROWING = "borrowing"
+    LEASING = "leasing"
+    TRADING = "trading"
+    ORDERING = "ordering"
+
+
 @app.command("pause")
 def pause(
-    resume: Annotated[bool, typer.Option("--resume", help="Allow proposals again.")] = False,
+    what: Annotated[Pausable, typer.Option("--what", help="What to stop.")] = Pausable.PROPOSALS,
+    resume: Annotated[bool, typer.Option("--resume", help="Allow it again.")] = False,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     deployment: DeploymentFile = None,
     keystore: Keystore = None,
@@ -545,18 +734,29 @@ def pause(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Stop new proposals at once (guardian); claims and payments go on. --resume allows them again.
+    """Stop new proposals, borrowing, leasing, trades or orders at once (guardian); --resume allows it again.
+
+    Claims, payments, repayments, withdrawals, liquidations and accepted orders always go on.
 
     Example: timebank chain pause --from 0x...
+
+    Example: timebank chain pause --what borrowing --from 0x...
     """
     timebank = open_system(rpc_url, deployment)
+    calls = {
+        Pausable.PROPOSALS: timebank.rate_oracle.set_proposals_paused,
+        Pausable.BORROWING: timebank.credit_lending.set_borrowing_paused,
+        Pausable.LEASING: timebank.credit_lease.set_leasing_paused,
+        Pausable.TRADING: timebank.credit_exchange.set_trading_paused,
+        Pausable.ORDERING: timebank.service_escrow.set_ordering_paused,
+    }
     perform(
         timebank,
         open_signer(keystore, sender, password_file),
-        timebank.rate_oracle.set_proposals_paused(not resume),
-        question="allow proposals again?" if resume else "stop new proposals?",
+        calls[what](not resume),
+        question=f"allow {what.value} again?" if resume else f"stop new {what.value}?",
         schema="timebank.chain.pause/1",
-        facts={"paused": not resume},
+        facts={"what": what.value, "paused": not resume},
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,

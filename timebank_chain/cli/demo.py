@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timebank_chain import config
 from timebank_chain.cli.options import AsJson
 from timebank_chain.cli.output import out, print_json, print_table, say
 from timebank_chain.cli.policy import show_duration
@@ -49,9 +48,9 @@ def command(
         str,
         typer.Option(
             "--rpc-url",
-            envvar=config.ENV_RPC_URL,
             metavar="URL",
-            help="A development node (anvil) instead of the embedded chain.",
+            # Not from ETH_RPC_URL: the demo moves the clock of the chain it runs on.
+            help="A development node (anvil) instead of the embedded chain; its clock is moved on.",
         ),
     ] = "embedded",
     keep: Annotated[
@@ -63,7 +62,8 @@ def command(
     """Turn a real history into spendable credits and audit every step.
 
     Values the history in several epochs; signs, proposes, finalises and claims them on a chain; sends
-    credits and pays with a fee; shows who earned what and why; then audits all of it.
+    credits and pays with a fee; deposits, lends, borrows, leases, defaults and recovers; shows who earned
+    what and why; then audits all of it.
     Exit code 0: the audit is green; 3: it is red; 1: trouble; 2: wrong usage.
 
     Example: timebank demo
@@ -166,6 +166,17 @@ def _print_story(story: Story, *, kept: bool) -> None:
             for epoch in story.epochs
         ],
     )
+    for title, scenes in (("The bank", story.bank), ("The market", story.services)):
+        if not scenes:
+            continue
+        print_table(
+            f"\n{title}",
+            ("what", "who", ">credits", "", ">gas"),
+            [
+                (scene.what, scene.member, format_micro(scene.amount_micro), scene.note, f"{scene.gas:,}")
+                for scene in scenes
+            ],
+        )
     print_table(
         "\nWho earned what",
         ("member", "wallet", ">granted", ">standing", ">balance"),

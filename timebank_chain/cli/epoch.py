@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timebank_chain.cli import epoch_corrupt, epoch_fetch
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -32,6 +33,8 @@ app = typer.Typer(
     "--start 2026-01-01T00:00:00Z --every 28d --until 2026-06-30T00:00:00Z",
     no_args_is_help=True,
 )
+app.command("fetch")(epoch_fetch.command)
+app.command("corrupt")(epoch_corrupt.command)
 
 Number = Annotated[
     int | None, typer.Option("--epoch", metavar="N", min=1, help="Which epoch (default: the latest).")

@@ -26,7 +26,25 @@ app = typer.Typer(
 )
 
 #: Nouns in the order of the way of the data; each module offers ``app`` (several verbs) or ``command``.
-NOUNS = ("ingest", "value", "policy", "epoch", "chain", "oracle", "wallet", "audit", "examples", "demo")
+NOUNS = (
+    "ingest",
+    "value",
+    "policy",
+    "epoch",
+    "chain",
+    "oracle",
+    "watch",
+    "wallet",
+    "deposit",
+    "loan",
+    "lease",
+    "market",
+    "service",
+    "audit",
+    "fairness",
+    "examples",
+    "demo",
+)
 
 
 def _show_version(wanted: bool) -> None:

@@ -14,9 +14,12 @@ import typer
 
 from timebank_chain import config
 from timebank_chain.cli.output import err, say
-from timebank_chain.errors import UsageError
+from timebank_chain.errors import UsageError, WalletError
+from timebank_chain.units import MicroCredit, format_time, parse_credits, parse_duration, parse_time
 
 if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+
     from timebank_chain.chain.connection import Connection
     from timebank_chain.chain.signer import LocalSigner
     from timebank_chain.chain.system import Timebank
@@ -67,10 +70,18 @@ FromAddress = Annotated[
         "--from", envvar=config.ENV_FROM, metavar="ADDRESS", help="Wallet to use when there are several."
     ),
 ]
+Account = Annotated[str | None, typer.Argument(metavar="[ADDRESS]", help="Account (default: your wallet).")]
+Amount = Annotated[str, typer.Argument(metavar="CREDITS", help="Amount in credits: 12 or 12.5.")]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="ADDRESS", help="Who gets the credits (default: your wallet).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one versioned JSON document.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, send nothing.")]
+
+#: The contracts number receipts and leases in 32 bits.
+MAX_NUMBER = (1 << 32) - 1
 
 DEFAULT_RPC_URL = "http://127.0.0.1:8545"
 
@@ -133,6 +144,79 @@ def keystore_path(keystore: Path | None, sender: str | None) -> Path:
         f"{len(found)} wallets in {place}",
         hint="choose one with --from: " + ", ".join(wallet.address for wallet in found),
     )
+
+
+def account_of(account: str | None, keystore: Path | None, sender: str | None) -> ChecksumAddress:
+    """Return the account asked about: given, or the wallet's own (its keystore tells without a password)."""
+    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.keystore import KeystoreWallets
+
+    if account is not None:
+        return parse_address(account, what="account")
+    if sender is not None:
+        return parse_address(sender, what="--from")
+    path = keystore_path(keystore, None)
+    for wallet in KeystoreWallets(path.parent).wallets():
+        if wallet.path == path:
+            return wallet.address
+    raise WalletError("not a keystore V3 file", where=str(path))
+
+
+def receiver_of(to: str | None) -> ChecksumAddress | None:
+    """Read ``--to``; ``None`` when it is not given."""
+    from timebank_chain.chain.addresses import parse_address
+
+    return None if to is None else parse_address(to, what="--to")
+
+
+def amount_micro(text: str) -> MicroCredit:
+    """Read an amount of credits as micro-credits.
+
+    Raises
+    ------
+    UsageError
+        If it is no positive amount of at most six decimals.
+    """
+    try:
+        return parse_credits(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def whole_seconds(text: str, what: str, *, least: int = 0) -> int:
+    """Read a duration (``7d``) as whole seconds; ``0s`` means none.
+
+    Raises
+    ------
+    UsageError
+        If it is no duration, no whole number of seconds, or less than ``least``.
+    """
+    if text.strip() in ("0", "0s"):
+        seconds = 0
+    else:
+        try:
+            ms = parse_duration(text)
+        except ValueError as error:
+            raise UsageError(f"{what}: {error}") from None
+        if ms % 1000:
+            raise UsageError(f"{what}: {text!r} is not a whole number of seconds")
+        seconds = ms // 1000
+    if seconds < least:
+        raise UsageError(f"{what}: {text!r} is too short", hint=f"at least {least} s")
+    return seconds
+
+
+def until_seconds(text: str, what: str, *, now: int) -> int:
+    """Read how long (``7d``) or until when as Unix seconds, at least a second ahead of ``now``."""
+    try:
+        until = parse_time(text) // 1000 if "T" in text or "-" in text else None
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from None
+    if until is None:
+        until = now + whole_seconds(text, what, least=1)
+    if until <= now:
+        raise UsageError(f"{what}: {text} has passed, it is {format_time(now * 1000)}")
+    return until
 
 
 def open_signer(keystore: Path | None, sender: str | None, password_file: Path | None) -> LocalSigner:

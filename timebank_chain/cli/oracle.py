@@ -25,6 +25,7 @@ from timebank_chain.cli.options import (
     open_system,
     require_deployment,
     require_epochs,
+    whole_seconds,
 )
 from timebank_chain.cli.oracle_session import (
     epoch_place,
@@ -37,6 +38,7 @@ from timebank_chain.cli.oracle_session import (
     stop_on_signals,
 )
 from timebank_chain.cli.output import print_json, print_table, say
+from timebank_chain.cli.pending_view import pending_body, pending_rows
 from timebank_chain.errors import OracleError, UsageError
 from timebank_chain.units import format_micro, format_time, parse_duration, parse_time
 
@@ -55,6 +57,9 @@ app = typer.Typer(
     "--epochs epochs --deployment deployment.json --keystore oracle.json --password-file password",
     no_args_is_help=True,
 )
+
+#: Chain ids of anvil and of Hardhat, and of Ganache.
+DEVELOPMENT_CHAINS = (31337, 1337)
 
 FeedPath = Annotated[
     Path | None,
@@ -120,6 +125,17 @@ def run(
     push_claims: Annotated[
         bool, typer.Option("--push-claims/--no-push-claims", help="Pay for everybody's claims.")
     ] = True,
+    upkeep: Annotated[
+        bool,
+        typer.Option(
+            "--upkeep/--no-upkeep",
+            help="Tend the bank: liquidate, write off, settle, lapse, pass fees on, collect income.",
+        ),
+    ] = True,
+    upkeep_every: Annotated[
+        str,
+        typer.Option("--upkeep-every", metavar="TIME", help="Tend it so often, and after every epoch."),
+    ] = "10m",
     data_uri_base: Annotated[
         str, typer.Option("--data-uri-base", metavar="U", help="Public address of the folder of epochs.")
     ] = "",
@@ -132,7 +148,7 @@ def run(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Watch a feed, close epochs on schedule, sign, propose, finalise, push claims.
+    """Watch a feed, close epochs on schedule, sign, propose, finalise, push claims, tend the bank.
 
     Ends cleanly on SIGTERM or Ctrl-C and takes up where it stopped. With --json the final state is
     printed at the end.
@@ -159,6 +175,8 @@ def run(
         first_epoch_start=first_epoch_start,
         grace=grace,
         push_claims=push_claims,
+        upkeep=upkeep,
+        upkeep_every=upkeep_every,
         data_uri_base=data_uri_base,
     )
     pause = _duration(poll, "--poll") / 1_000
@@ -202,6 +220,12 @@ def sign(
         bool,
         typer.Option("--trust-published", help="Check the published rows only, without data of your own."),
     ] = False,
+    drill: Annotated[
+        bool,
+        typer.Option(
+            "--drill", help="Sign it although it is wrong. FOR DRILLS ONLY; development chains only."
+        ),
+    ] = False,
     epochs: EpochsFolder = None,
     deployment: DeploymentFile = None,
     rpc_url: Annotated[
@@ -229,40 +253,48 @@ def sign(
     """
     from timebank_chain.chain.addresses import address_bytes
     from timebank_chain.chain.deployment import load_deployment
-    from timebank_chain.epoch import read_epoch, read_policy
+    from timebank_chain.epoch import epoch_folder, read_epoch, read_policy
+    from timebank_chain.epoch.file import read_header
     from timebank_chain.oracle.recompute import final_records, require_signable
     from timebank_chain.oracle.sign import sign_header, write_signature
 
-    if trust_published + (feed is not None) + (activity is not None) != 1:
+    if trust_published + drill + (feed is not None) + (activity is not None) != 1:
         raise UsageError(
             "say what to recompute the epoch from",
             hint="give one of --feed PATH, --activity FILE or --trust-published",
         )
     folder, number = epoch_place(target, epochs)
     manifest = load_deployment(require_deployment(deployment))
-    published = read_epoch(folder, number)
-    previous = read_epoch(folder, number - 1) if number > 1 else None
-    rules = _policy(policy) if policy else read_policy(folder, published.header.policy_hash)
+    if drill:
+        _require_development(manifest.chain_id, "signed for")
+    target_folder = epoch_folder(folder, number)
+    if drill:
+        # Its files may be withheld: that is a drill as well.
+        header = read_header(target_folder, number)
+        say("FOR DRILLS ONLY: signed without looking whether it is right")
+    else:
+        published = read_epoch(folder, number)
+        header = published.header
+        previous = read_epoch(folder, number - 1) if number > 1 else None
+        rules = _policy(policy) if policy else read_policy(folder, header.policy_hash)
 
-    def is_final() -> bool:
-        if rpc_url is None:
-            return False
-        final = open_system(rpc_url, deployment).rate_oracle.header_hash_of(number)
-        return final == published.header.hash()
+        def is_final() -> bool:
+            if rpc_url is None:
+                return False
+            final = open_system(rpc_url, deployment).rate_oracle.header_hash_of(number)
+            return final == header.hash()
 
-    known = final_records(folder, published, is_final=is_final)
-    source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
-    require_signable(published, previous, rules, source)
+        known = final_records(folder, published, is_final=is_final)
+        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
+        require_signable(published, previous, rules, source)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
     path = None
     if not dry_run:
         signer = open_signer(keystore, sender, password_file)
         address = address_bytes(manifest.address("RateOracle"))
-        path = write_signature(
-            published.folder, sign_header(published.header, signer, manifest.chain_id, address)
-        )
-    header_hash = "0x" + published.header.hash().hex()
+        path = write_signature(target_folder, sign_header(header, signer, manifest.chain_id, address))
+    header_hash = "0x" + header.hash().hex()
     if as_json:
         print_json(
             "timebank.oracle.sign/1",
@@ -274,7 +306,8 @@ def sign(
             },
         )
     else:
-        say(f"epoch {number} ({header_hash}) is right; " + (f"signed: {path}" if path else "nothing signed"))
+        judged = "was not looked at" if drill else "is right"
+        say(f"epoch {number} ({header_hash}) {judged}; " + (f"signed: {path}" if path else "nothing signed"))
 
 
 @app.command("propose")
@@ -287,6 +320,13 @@ def propose(
     sender: FromAddress = None,
     password_file: PasswordFile = None,
     state: StateFolder = None,
+    drill: Annotated[
+        bool,
+        typer.Option(
+            "--drill",
+            help="Propose it by its header alone, files or not. FOR DRILLS ONLY; development chains only.",
+        ),
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -296,23 +336,26 @@ def propose(
     Example: timebank oracle propose 3 --epochs epochs --deployment deployment.json --keystore me.json --yes
     """
     from timebank_chain.chain.addresses import address_bytes
-    from timebank_chain.epoch import read_epoch
+    from timebank_chain.epoch import epoch_folder, read_epoch
+    from timebank_chain.epoch.file import read_header
     from timebank_chain.oracle.propose import propose_call, require_open
     from timebank_chain.oracle.settings import STATE_FOLDER
     from timebank_chain.oracle.sign import collect_signatures
     from timebank_chain.oracle.state import read_state
 
     folder = require_epochs(epochs)
-    published = read_epoch(folder, number)
-    header = published.header
+    target_folder = epoch_folder(folder, number)
+    header = read_header(target_folder, number) if drill else read_epoch(folder, number).header
     timebank = open_system(rpc_url, deployment)
+    if drill:
+        _require_development(timebank.connection.chain_id, "proposed on")
     signer = open_signer(keystore, sender, password_file)
     with sending(timebank, signer, state or folder / STATE_FOLDER, dry_run=dry_run) as submitter:
         now = read_state(timebank, signer.address)
         # Before signatures are counted: those of a finalised epoch may not be here any more.
         require_open(timebank, now, header)
         collected = collect_signatures(
-            published.folder,
+            target_folder,
             header,
             chain_id=timebank.connection.chain_id,
             oracle_address=address_bytes(timebank.rate_oracle.address),
@@ -325,6 +368,15 @@ def propose(
             f"propose epoch {number}, minting {format_micro(header.total_mint)}, bond {now.bond_wei} wei?"
         )
         _do(submitter, "propose", number, header.hash(), call, question, yes, dry_run, as_json)
+
+
+def _require_development(chain_id: int, done: str) -> None:
+    """Refuse a drill where credits may be worth something."""
+    if chain_id not in DEVELOPMENT_CHAINS:
+        raise UsageError(
+            f"a wrong epoch is not {done} chain {chain_id}",
+            hint="hold drills on a development chain: " + ", ".join(map(str, DEVELOPMENT_CHAINS)),
+        )
 
 
 @app.command("finalise")
@@ -398,6 +450,7 @@ def status(
     if pending:
         ends = format_time(pending["challenge_ends_at"] * 1_000)
         rows.append(("pending", f"epoch {pending['epoch']} until {ends}, {pending['header_hash']}"))
+        rows.extend(pending_rows(pending))
     print_table("oracle", ("what", "value"), rows)
     if body["intents"]:
         columns = ("kind", "epoch", "outcome", "block", "transaction")
@@ -416,6 +469,8 @@ def _settings(
     first_epoch_start: str | None,
     grace: str,
     push_claims: bool,
+    upkeep: bool,
+    upkeep_every: str,
     data_uri_base: str,
 ) -> OracleSettings:
     from timebank_chain.activity import load_salt_key
@@ -433,6 +488,8 @@ def _settings(
         first_epoch_start_ms=_time(first_epoch_start) if first_epoch_start else None,
         grace_ms=_duration(grace, "--grace") if grace else 0,
         push_claims=push_claims,
+        upkeep=upkeep,
+        upkeep_seconds=whole_seconds(upkeep_every, "--upkeep-every", least=1),
         data_uri_base=data_uri_base,
         salt_key=load_salt_key(salt_key),
     )
@@ -500,7 +557,7 @@ def _do(
 
 
 def _forget_voided(timebank: Timebank, submitter: Submitter, header: EpochHeader) -> None:
-    """Let a header that governance voided be proposed again: whoever types the command means it."""
+    """Let a header that was voided be proposed again: whoever types the command means it."""
     from timebank_chain.oracle.propose import voided_headers
 
     earlier = submitter.journal.live("propose", header.epoch, "0x" + header.hash().hex())
@@ -528,7 +585,6 @@ def _status(timebank: Timebank, account: Any, journal: Journal | None) -> dict[s
     from timebank_chain.oracle.state import read_state
 
     state: OracleState = read_state(timebank, account)
-    pending = state.pending
     return {
         "chain_id": timebank.connection.chain_id,
         "oracle": timebank.rate_oracle.address,
@@ -542,15 +598,7 @@ def _status(timebank: Timebank, account: Any, journal: Journal | None) -> dict[s
         "quorum": sorted("0x" + member.hex() for member in state.quorum),
         "bond_wei": state.bond_wei,
         "paused": state.paused,
-        "pending": None
-        if pending is None
-        else {
-            "epoch": pending.epoch,
-            "header_hash": "0x" + pending.header_hash.hex(),
-            "proposer": pending.proposer,
-            "bond_wei": pending.bond_wei,
-            "challenge_ends_at": pending.challenge_ends_at,
-        },
+        "pending": pending_body(timebank, state.pending, block=state.block),
         "intents": [
             {
                 "kind": intent.kind,

@@ -61,11 +61,16 @@ def say(message: str) -> None:
     err().print(message, markup=False)
 
 
+def error_body(error: TimebankError) -> dict[str, Any]:
+    """Return an error as JSON values."""
+    return {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
+
+
 def print_error(error: TimebankError, *, as_json: bool) -> None:
     """Print an error with its way out."""
     if as_json:
-        body = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
-        sys.stdout.write(json.dumps({"schema": "timebank.error/1", "error": body}, indent=2) + "\n")
+        document = {"schema": "timebank.error/1", "error": error_body(error)}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     console = err()
     console.print(f"error: {error}", style="red", markup=False)

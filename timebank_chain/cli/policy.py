@@ -1,4 +1,4 @@
-"""``timebank policy``: list, show, check and hash valuation policies."""
+"""``timebank policy``: list, show, check, hash and rehearse valuation policies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from timebank_chain.cli import policy_rehearse
 from timebank_chain.cli.options import AsJson
 from timebank_chain.cli.output import out, print_json, print_table
 from timebank_chain.policies import preset_names
@@ -22,9 +23,10 @@ from timebank_chain.valuation.policy import (
 )
 
 app = typer.Typer(
-    help="List, show, check and hash valuation policies.\n\nExample: timebank policy show git",
+    help="List, show, check, hash and rehearse valuation policies.\n\nExample: timebank policy show git",
     no_args_is_help=True,
 )
+app.command("rehearse")(policy_rehearse.command)
 
 PolicyName = Annotated[
     str,
@@ -105,7 +107,7 @@ def check(policy: PolicyName, as_json: AsJson = False) -> None:
 
 @app.command("hash")
 def hash_of(policy: PolicyName, as_json: AsJson = False) -> None:
-    """Print the hash that stands for a policy on chain: keccak256(abi.encode(Policy)).
+    """Print the hash that stands for a policy on chain: keccak256(abi.encode(PolicyHead)).
 
     Example: timebank policy hash git
     """

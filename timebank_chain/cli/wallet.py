@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain import config
-from timebank_chain.cli import wallet_link
+from timebank_chain.cli import outlook, statement_view, wallet_link, why
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
+    Account,
+    Amount,
     AsCsv,
     AsJson,
     DeploymentFile,
@@ -23,32 +24,36 @@ from timebank_chain.cli.options import (
     PasswordFile,
     RpcUrl,
     Yes,
-    keystore_path,
+    account_of,
+    amount_micro,
     open_signer,
     open_system,
     require_epochs,
 )
 from timebank_chain.cli.output import out, print_json, print_table, say
 from timebank_chain.cli.writes import format_ether, perform
+from timebank_chain.documents import read_small_text
 from timebank_chain.errors import TimebankError, UsageError, WalletError
-from timebank_chain.units import format_micro, format_time, parse_credits
+from timebank_chain.units import format_micro
 
 if TYPE_CHECKING:
-    from eth_typing import ChecksumAddress
+    from collections.abc import Mapping
 
     from timebank_chain.chain.keystore import KeystoreWallets
-    from timebank_chain.chain.statement import Statement
+    from timebank_chain.chain.system import Timebank
+    from timebank_chain.chain.transactions import Receipt
 
 app = typer.Typer(
     help="Keys, balances, transfers, payments, claims and statements.\n\nExample: timebank wallet create",
     no_args_is_help=True,
 )
 app.add_typer(wallet_link.app, name="link")
+app.command("outlook")(outlook.command)
+app.command("why")(why.command)
 
 PERMIT_SECONDS = 3600
 
 Receiver = Annotated[str, typer.Argument(metavar="TO", help="Receiver's address, EIP-55 checksummed.")]
-Amount = Annotated[str, typer.Argument(metavar="CREDITS", help="Amount in credits: 12 or 12.5.")]
 KeystoreFolder = Annotated[
     Path | None,
     typer.Option(
@@ -118,8 +123,8 @@ def import_command(
         text = sys.stdin.readline()
     elif key_file is not None:
         try:
-            text = key_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_small_text(key_file)
+        except (OSError, ValueError) as error:
             raise WalletError(f"cannot read the key file: {error}") from error
     elif sys.stdin.isatty():
         text = str(typer.prompt("private key", hide_input=True, err=True))
@@ -151,27 +156,9 @@ def list_command(keystore: KeystoreFolder = None, as_json: AsJson = False) -> No
     print_table("Wallets", ["address", "file"], [(one.address, one.path) for one in wallets])
 
 
-def _account(account: str | None, keystore: Path | None, sender: str | None) -> ChecksumAddress:
-    """The account asked about: given, or the wallet's own (its keystore says so; no password needed)."""
-    from timebank_chain.chain.addresses import parse_address
-    from timebank_chain.chain.keystore import KeystoreWallets
-
-    if account is not None:
-        return parse_address(account, what="account")
-    if sender is not None:
-        return parse_address(sender, what="--from")
-    path = keystore_path(keystore, None)
-    for wallet in KeystoreWallets(path.parent).wallets():
-        if wallet.path == path:
-            return wallet.address
-    raise WalletError("not a keystore V3 file", where=str(path))
-
-
 @app.command("balance")
 def balance(
-    account: Annotated[
-        str | None, typer.Argument(metavar="[ADDRESS]", help="Account (default: your wallet).")
-    ] = None,
+    account: Account = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     deployment: DeploymentFile = None,
     keystore: Keystore = None,
@@ -182,7 +169,7 @@ def balance(
 
     Example: timebank wallet balance 0x... --deployment deployments/31337/deployment.json
     """
-    whose = _account(account, keystore, sender)
+    whose = account_of(account, keystore, sender)
     timebank = open_system(rpc_url, deployment)
     block = timebank.connection.block_number()
     credits_micro = timebank.attention_credit.balance_of(whose, block=block)
@@ -209,13 +196,6 @@ def balance(
     )
 
 
-def _amount(text: str) -> int:
-    try:
-        return parse_credits(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
 @app.command("send")
 def send_command(
     to: Receiver,
@@ -236,7 +216,7 @@ def send_command(
     from timebank_chain.chain.addresses import parse_address
 
     receiver = parse_address(to, what="TO")
-    micro = _amount(amount)
+    micro = amount_micro(amount)
     timebank = open_system(rpc_url, deployment)
     perform(
         timebank,
@@ -277,7 +257,7 @@ def pay(
     from timebank_chain.chain.credit_payments import memo_hash
 
     receiver = parse_address(to, what="TO")
-    micro = _amount(amount)
+    micro = amount_micro(amount)
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
     payments = timebank.credit_payments
@@ -336,7 +316,8 @@ def claim(
 ) -> None:
     """Claim what finalised epochs grant; your wallet pays the gas, the credits go to who earned them.
 
-    A placeholder's credits go to the wallet the registrar has linked it to.
+    A placeholder's credits go to the wallet the registrar has linked it to. An overdue debt is repaid first,
+    a standing order makes a deposit of the rest; the command says what went where.
 
     Example: timebank wallet claim --epochs epochs --from 0x...
 
@@ -357,7 +338,7 @@ def claim(
     else:
         whose = signer.address
     proven = prove_claim(timebank, folder, whose, epoch=epoch)
-    perform(
+    receipt = perform(
         timebank,
         signer,
         proven.call,
@@ -368,18 +349,68 @@ def claim(
             "epoch": proven.epoch,
             "amount_micro": proven.claimable,
             "cumulative_micro": proven.leaf.cumulative_mint,
+            "receiver": None,
+            "to_creditor_micro": None,
+            "creditor": None,
+            "deposit_id": None,
+            "to_deposit_micro": None,
+            "to_wallet_micro": None,
         },
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,
+        learn=_claimed,
     )
+    if receipt.sent and not as_json:
+        _print_ways(timebank, _claimed(receipt))
+
+
+def _claimed(receipt: Receipt) -> Mapping[str, Any]:
+    """Say what was claimed, and where it went: to a debt, to a deposit, to the wallet."""
+    from timebank_chain.chain.events import Claimed, ClaimRouted, decode_logs
+
+    learnt: dict[str, Any] = {}
+    for event in decode_logs(receipt.logs, (Claimed, ClaimRouted)):
+        if isinstance(event, Claimed):
+            learnt |= {
+                "amount_micro": event.amount,
+                "receiver": event.receiver,
+                "to_creditor_micro": 0,
+                "to_deposit_micro": 0,
+                "to_wallet_micro": event.amount,
+            }
+        if isinstance(event, ClaimRouted):
+            learnt |= {
+                "to_creditor_micro": event.to_creditor,
+                "creditor": event.creditor if event.to_creditor else None,
+                "deposit_id": event.deposit_id if event.to_deposit else None,
+                "to_deposit_micro": event.to_deposit,
+                "to_wallet_micro": learnt["amount_micro"] - event.to_creditor - event.to_deposit,
+            }
+    return learnt
+
+
+def _print_ways(timebank: Timebank, learnt: Mapping[str, Any]) -> None:
+    if not learnt:
+        return
+    rooms = {
+        timebank.credit_lending.address: "the lending pool",
+        timebank.credit_lease.address: "the lender of the lease",
+    }
+    rows = []
+    if learnt["to_creditor_micro"]:
+        creditor = rooms.get(learnt["creditor"], learnt["creditor"])
+        rows.append((f"an overdue debt, to {creditor}", format_micro(learnt["to_creditor_micro"])))
+    if learnt["to_deposit_micro"]:
+        rows.append((f"a deposit, receipt {learnt['deposit_id']}", format_micro(learnt["to_deposit_micro"])))
+    if learnt["to_wallet_micro"]:
+        rows.append((f"the wallet {learnt['receiver']}", format_micro(learnt["to_wallet_micro"])))
+    print_table("Where the credits went", ["", ">"], rows)
 
 
 @app.command("statement")
 def statement(
-    account: Annotated[
-        str | None, typer.Argument(metavar="[ADDRESS]", help="Account (default: your wallet).")
-    ] = None,
+    account: Account = None,
     memos: Annotated[
         list[str] | None,
         typer.Option("--memo", metavar="TEXT", help="A memo's text: shown where its hash is met; repeat it."),
@@ -387,6 +418,9 @@ def statement(
     memo_file: Annotated[
         Path | None, typer.Option("--memo-file", metavar="FILE", help="File of memo texts, one a line.")
     ] = None,
+    accruals: Annotated[
+        bool, typer.Option("--accruals", help="Also list what deposits earned and loans cost.")
+    ] = False,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     deployment: DeploymentFile = None,
     keystore: Keystore = None,
@@ -396,79 +430,27 @@ def statement(
 ) -> None:
     """List every movement of an account with its running balance, checked against the chain.
 
+    With --accruals also what deposits earned and loans cost, event by event; --json has both always.
+
     Example: timebank wallet statement 0x... --memo "lesson of May 4" --csv
+
+    Example: timebank wallet statement 0x... --accruals
     """
     from timebank_chain.chain.statement import read_statement
 
     if as_json and as_csv:
         raise UsageError("--json and --csv at once", hint="give one of them")
-    whose = _account(account, keystore, sender)
+    whose = account_of(account, keystore, sender)
     texts = _memo_texts(memos or [], memo_file)
     read = read_statement(open_system(rpc_url, deployment), whose)
-    rows = _statement_rows(read, texts)
     if as_json:
-        body = {"account": whose, "block": read.block, "balance_micro": read.balance, "movements": rows}
-        print_json("timebank.wallet.statement/1", body)
+        print_json("timebank.wallet.statement/1", statement_view.document(read, texts))
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(_EMPTY_ROW))
-        writer.writeheader()
-        writer.writerows({key: "" if cell is None else cell for key, cell in row.items()} for row in rows)
+        statement_view.print_csv(read, texts, accruals=accruals)
     else:
-        print_table(
-            f"{whose}, to block {read.block}",
-            ["time", "what", ">credits", ">of it fee", ">balance", "with", "memo or epoch"],
-            [
-                (
-                    format_time(row["time"] * 1000),
-                    row["kind"],
-                    format_micro(row["amount_micro"]),
-                    format_micro(row["fee_micro"]) if row["fee_micro"] else "",
-                    format_micro(row["balance_micro"]),
-                    row["other"],
-                    row["memo"] or row["memo_hash"] or (f"epoch {row['epoch']}" if row["epoch"] else ""),
-                )
-                for row in rows
-            ],
-        )
-        out().print(f"balance {format_micro(read.balance)} credits, as on chain")
-
-
-_EMPTY_ROW: dict[str, Any] = dict.fromkeys(
-    (
-        "time",
-        "block",
-        "log_index",
-        "transaction",
-        "kind",
-        "amount_micro",
-        "fee_micro",
-        "balance_micro",
-        "other",
-        "epoch",
-        "memo_hash",
-        "memo",
-    )
-)
-
-
-def _statement_rows(read: Statement, texts: dict[bytes, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "time": one.time,
-            "block": one.at.block,
-            "log_index": one.at.log_index,
-            "transaction": "0x" + one.at.transaction.hex(),
-            "kind": one.kind,
-            "amount_micro": one.amount,
-            "fee_micro": one.fee,
-            "balance_micro": one.balance,
-            "other": one.other,
-            "epoch": one.epoch or None,
-            "memo_hash": "0x" + one.memo_hash.hex() if one.memo_hash else None,
-            "memo": texts.get(one.memo_hash) if one.memo_hash else None,
-        }
-        for one in read.movements
-    ]
+        statement_view.print_movements(read, texts)
+        if accruals:
+            statement_view.print_accruals(read)
 
 
 def _memo_texts(memos: list[str], memo_file: Path | None) -> dict[bytes, str]:
@@ -477,7 +459,7 @@ def _memo_texts(memos: list[str], memo_file: Path | None) -> dict[bytes, str]:
     lines = list(memos)
     if memo_file is not None:
         try:
-            lines += memo_file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            lines += read_small_text(memo_file).splitlines()
+        except (OSError, ValueError) as error:
             raise TimebankError(f"cannot read the memo file: {error}", where=str(memo_file)) from error
     return {memo_hash(line): line for line in lines if line}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from timebank_chain.cli.options import confirm
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from timebank_chain.chain.signer import Signer
     from timebank_chain.chain.system import Timebank
     from timebank_chain.chain.transactions import Call, Receipt
+
+#: What a receipt tells that was not known before, for example the number of a new deposit.
+Learn = Callable[["Receipt"], Mapping[str, Any]]
 
 ETHER = 10**18
 
@@ -34,7 +37,8 @@ def perform(
     yes: bool,
     dry_run: bool,
     as_json: bool,
-) -> None:
+    learn: Learn | None = None,
+) -> Receipt:
     """Simulate a call, ask, send it and print what became of it.
 
     Parameters
@@ -45,6 +49,8 @@ def perform(
         What the JSON document says beyond the transaction.
     dry_run
         Print what would be sent and stop; nobody is asked.
+    learn
+        Called with the mined receipt; what it returns replaces ``facts`` of the same names.
     """
     receipt = timebank.send(signer, call, dry_run=True)
     if not dry_run:
@@ -52,7 +58,85 @@ def perform(
             print_receipt(receipt)
         confirm(question, yes=yes)
         receipt = timebank.send(signer, call)
-    report(receipt, schema=schema, facts=facts, as_json=as_json)
+    learnt = learn(receipt) if learn is not None and receipt.sent else {}
+    report(receipt, schema=schema, facts={**facts, **learnt}, as_json=as_json)
+    return receipt
+
+
+def perform_all(
+    timebank: Timebank,
+    signer: Signer,
+    calls: Sequence[Call],
+    *,
+    question: str,
+    schema: str,
+    facts: Mapping[str, Any],
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    learn: Learn | None = None,
+) -> Receipt | None:
+    """Do several calls in turn, asked for once; each is simulated when the ones before it are mined.
+
+    The JSON document lists them under ``transactions``. A dry run simulates the first only: what the others
+    need (an approval, say) is not there yet, so they carry no gas. Callers check beforehand whatever can be
+    read, so that no approval is sent for something that will be refused.
+
+    Parameters
+    ----------
+    learn
+        Called with every receipt in turn; what it returns replaces ``facts`` of the same names.
+
+    Returns
+    -------
+    Receipt
+        Of the last call; ``None`` after a dry run.
+    """
+    first = timebank.send(signer, calls[0], dry_run=True)
+    documents = [first.to_json(), *(_planned(first, call, n) for n, call in enumerate(calls[1:], start=1))]
+    if dry_run or not (as_json or yes):
+        if as_json:
+            print_json(schema, {**facts, "sent": False, "transactions": documents})
+            return None
+        for document in documents:
+            print_transaction(document)
+        if dry_run:
+            say("dry run: nothing was sent")
+            return None
+    confirm(question, yes=yes)
+    receipts = []
+    for n, call in enumerate(calls, start=1):
+        receipts.append(timebank.send(signer, call))
+        if n < len(calls):
+            say(f"{n} of {len(calls)} is in block {receipts[-1].block_number}: {call.name}")
+    learnt: dict[str, Any] = {}
+    if learn is not None:
+        for receipt in receipts:
+            learnt |= learn(receipt)
+    if as_json:
+        sent = [receipt.to_json() for receipt in receipts]
+        print_json(schema, {**facts, **learnt, "sent": True, "transactions": sent})
+    else:
+        for receipt in receipts:
+            print_receipt(receipt)
+    return receipts[-1]
+
+
+def _planned(first: Receipt, call: Call, after: int) -> dict[str, Any]:
+    """Return a call that waits for others, in the shape of a transaction that is not sent."""
+    from timebank_chain.chain.transactions import plain
+
+    return {
+        **first.to_json(),
+        "call": call.name,
+        "to": call.target,
+        "arguments": {name: plain(value) for name, value in call.arguments.items()},
+        "value_wei": call.value,
+        "gas": None,
+        "gas_price_wei": None,
+        "max_cost_wei": None,
+        "nonce": first.prepared.fields["nonce"] + after,
+    }
 
 
 def report(receipt: Receipt, *, schema: str, facts: Mapping[str, Any], as_json: bool) -> None:
@@ -67,7 +151,11 @@ def report(receipt: Receipt, *, schema: str, facts: Mapping[str, Any], as_json: 
 
 def print_receipt(receipt: Receipt) -> None:
     """Print a transaction, sent or not, as a table."""
-    document = receipt.to_json()
+    print_transaction(receipt.to_json())
+
+
+def print_transaction(document: Mapping[str, Any]) -> None:
+    """Print a transaction's JSON (``Receipt.to_json``) as a table."""
     rows: list[tuple[str, object]] = [
         ("call", document["call"]),
         ("to", document["to"] or "a new contract"),
@@ -77,7 +165,7 @@ def print_receipt(receipt: Receipt) -> None:
     rows += [(f"  {name}", _shorten(value)) for name, value in document["arguments"].items()]
     if document["value_wei"]:
         rows.append(("value", f"{format_ether(document['value_wei'])} coin"))
-    if receipt.sent:
+    if document["sent"]:
         rows += [
             ("transaction", document["transaction"]),
             ("block", document["block"]),
@@ -85,12 +173,15 @@ def print_receipt(receipt: Receipt) -> None:
             ("gas cost", f"{format_ether(document['gas'] * document['gas_price_wei'])} coin"),
         ]
     else:
-        rows += [
-            ("nonce", document["nonce"]),
-            ("gas limit", f"{document['gas']:,}"),
-            ("costs at most", f"{format_ether(document['max_cost_wei'])} coin"),
-        ]
-    print_table("Sent" if receipt.sent else "To be sent", ["", ""], rows)
+        rows.append(("nonce", document["nonce"]))
+        if document["gas"] is None:
+            rows.append(("gas", "known when the ones before it are mined"))
+        else:
+            rows += [
+                ("gas limit", f"{document['gas']:,}"),
+                ("costs at most", f"{format_ether(document['max_cost_wei'])} coin"),
+            ]
+    print_table("Sent" if document["sent"] else "To be sent", ["", ""], rows)
 
 
 def govern(

@@ -20,7 +20,8 @@ from timebank_chain.valuation import Policy, load_policy, policy_with, tau_of
 
 #: Observation windows take at most this share of the history, so that most of it settles.
 _WINDOW_SHARE = 8
-#: The mean lifetime is at most this many times the history, so that decay can be seen at work.
+#: The mean lifetime is at most this many times what has passed since the history began: decay can be seen at
+#: work, and some of the standing is left today.
 _LIFETIMES = 2
 #: A history shorter than this is valued without observation windows: nothing could happen within them.
 _SHORTEST_MS = 10_000
@@ -134,8 +135,7 @@ def fit_schedule(history: History, *, epochs: int, now_ms: int) -> Schedule:
     start = end - epochs * epoch_ms
     if start < 0:
         raise InputError("the history begins in 1970: no epoch can start before it")
-    span = end - first + 1
-    tau_ms = min(tau_of(policy.decay_k), _whole_seconds(_LIFETIMES * span))
+    tau_ms = min(tau_of(policy.decay_k), _whole_seconds(_LIFETIMES * (now_ms - first + 1)))
     fitted = policy_with(policy, epoch_ms=epoch_ms, tau_ms=tau_ms)
     ends = tuple(Milliseconds(start + (number + 1) * epoch_ms) for number in range(epochs))
     return Schedule(replace(fitted, name=f"{policy.name}-demo"), Milliseconds(start), ends)

@@ -17,17 +17,20 @@ from pathlib import Path
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from timebank_chain.activity import Members, placeholder_address, write_activity, write_rejects
+from timebank_chain.activity import ActivityTable, Members, placeholder_address, write_activity, write_rejects
 from timebank_chain.audit import run_audit
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.credit_payments import memo_hash
 from timebank_chain.chain.deployment import deploy
-from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit
+from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit, usual_answer_time
 from timebank_chain.chain.signer import LocalSigner
 from timebank_chain.chain.system import Timebank, open_timebank
 from timebank_chain.chain.transactions import Call, send
+from timebank_chain.content import ContentStore
+from timebank_chain.demo.bank import BankChapter
 from timebank_chain.demo.history import History, Schedule
+from timebank_chain.demo.services import ServiceChapter
 from timebank_chain.demo.story import EpochStory, MemberStory, Movement, Story
 from timebank_chain.epoch import EpochBuild, PublishedEpoch, account_proof, build_epoch, publish
 from timebank_chain.epoch.receipts import receipt
@@ -37,7 +40,6 @@ from timebank_chain.oracle.propose import finalise_call, propose_call
 from timebank_chain.oracle.sign import collect_signatures, sign_header, write_signature
 from timebank_chain.oracle.state import read_state
 from timebank_chain.units import format_micro
-from timebank_chain.valuation import policy_hash
 
 Progress = Callable[[str], None]
 
@@ -117,6 +119,16 @@ def run_demo(connection: Connection, history: History, schedule: Schedule, optio
     timebank = _deploy(connection, cast, schedule, options)
     story.contracts = dict(timebank.addresses())
 
+    chapter = BankChapter(
+        timebank=timebank,
+        policy=schedule.policy,
+        wallets={**cast.wallets, "a newcomer": cast.newcomer, "a merchant": cast.merchant},
+        anybody=cast.operator,
+        advance=connection.advance_time if connection.can_advance_time() else None,
+        tell=tell,
+        scenes=story.bank,
+    )
+    busy = _busy(cast, cleaned.table, schedule)
     published: PublishedEpoch | None = None
     for number, end_ms in enumerate(schedule.ends_ms, start=1):
         build = build_epoch(
@@ -129,15 +141,29 @@ def run_demo(connection: Connection, history: History, schedule: Schedule, optio
             rate_q24=timebank.rate_oracle.rate_q24(),
             pot=timebank.fee_pool.bonus(),
         )
-        published = _run_epoch(timebank, cast, build, story, options)
+        published = _run_epoch(timebank, cast, build, story, options, chapter)
         if number < len(schedule.ends_ms):
             # The fees of these payments become the next epoch's bonus pot.
             story.movements.extend(_spend(timebank, cast, tell))
+            if number == 1:
+                chapter.open(busy[1])
+            if number == len(schedule.ends_ms) - 1:
+                chapter.act(published, busy[-1])
     assert published is not None  # noqa: S101 - a schedule has at least one epoch
     if len(schedule.ends_ms) == 1:
         story.movements.extend(_spend(timebank, cast, tell))
 
     story.linked = _link(timebank, cast, published, tell)
+    ServiceChapter(
+        timebank=timebank,
+        content=ContentStore(options.folder / "content"),
+        wallets={**cast.wallets, "a newcomer": cast.newcomer, "a merchant": cast.merchant},
+        arbiter=cast.guardian.address,
+        anybody=cast.operator,
+        advance=connection.advance_time if connection.can_advance_time() else None,
+        tell=tell,
+        scenes=story.services,
+    ).act()
     _look_around(timebank, cast, published, story)
     previous = None
     if published.number > 1:
@@ -193,7 +219,8 @@ def _write_members(path: Path, cast: _Cast) -> None:
 
 def _fund(connection: Connection, cast: _Cast) -> None:
     """Give everybody who sends something coins for gas, from the development chain's own accounts."""
-    senders = [cast.deployer, cast.operator, cast.registrar, cast.newcomer, *cast.wallets.values()]
+    senders = [cast.deployer, cast.operator, cast.registrar, cast.newcomer, cast.merchant]
+    senders += cast.wallets.values()
     keys = connection.development_keys()
     if keys:
         rich = LocalSigner(keys[0])
@@ -220,7 +247,7 @@ def _gift(to: ChecksumAddress) -> Call:
 def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: DemoOptions) -> Timebank:
     seconds = LONG_SECONDS if connection.can_advance_time() else SHORT_SECONDS
     plan = DeploymentPlan(
-        policy_hash=policy_hash(schedule.policy),
+        policy=schedule.policy,
         rate_q24=schedule.policy.initial_rate_q24,
         signers=tuple(signer.address for signer in cast.quorum),
         threshold=THRESHOLD,
@@ -228,6 +255,7 @@ def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: De
         guardian=cast.guardian.address,
         registrar=cast.registrar.address,
         challenge_window=seconds,
+        answer_time=usual_answer_time(seconds),
         governance_delay=seconds // 2,
         link_delay=seconds,
         fee_bps=FEE_BPS,
@@ -245,7 +273,12 @@ def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: De
 
 
 def _run_epoch(
-    timebank: Timebank, cast: _Cast, build: EpochBuild, story: Story, options: DemoOptions
+    timebank: Timebank,
+    cast: _Cast,
+    build: EpochBuild,
+    story: Story,
+    options: DemoOptions,
+    chapter: BankChapter,
 ) -> PublishedEpoch:
     tell = options.progress
     header = build.header
@@ -285,7 +318,9 @@ def _run_epoch(
         > timebank.credit_distributor.claimed(to_checksum_address(account.tobytes()))
     ]
     for part in ranges(indices):
-        gas += timebank.send(operator, claim_call(timebank, published, part)).gas_used
+        pushed = timebank.send(operator, claim_call(timebank, published, part))
+        gas += pushed.gas_used
+        chapter.claimed(pushed)
     claimed = timebank.attention_credit.total_supply() - before
     unclaimed = header.total_mint - claimed
     tell(
@@ -296,6 +331,21 @@ def _run_epoch(
         EpochStory(published, len(indices), claimed, unclaimed, proposed.gas_used, finalised.gas_used, gas)
     )
     return published
+
+
+def _busy(cast: _Cast, table: ActivityTable, schedule: Schedule) -> list[list[str]]:
+    """For each epoch, the members with wallets who have settled acts in it, the busiest first."""
+    settled = table.occurred_ms + table.window_ms
+    found, start = [], schedule.start_ms
+    for end in schedule.ends_ms:
+        acts = Counter(
+            table.member[index]
+            for index in ((settled > start) & (settled <= end)).nonzero()[0]
+            if table.member[index] in cast.wallets
+        )
+        found.append(sorted(acts, key=lambda member: (-acts[member], member)))
+        start = end
+    return found
 
 
 def _wait_until(connection: Connection, moment: int, tell: Progress) -> None:

@@ -71,6 +71,27 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class BankScene:
+    """One step of a chapter, the bank's or the market's; micro-credits."""
+
+    what: str
+    member: str
+    amount_micro: int
+    note: str
+    gas: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as JSON values."""
+        return {
+            "what": self.what,
+            "member": self.member,
+            "amount_micro": self.amount_micro,
+            "note": self.note,
+            "gas": self.gas,
+        }
+
+
+@dataclass(frozen=True)
 class MemberStory:
     """A member with a wallet at the end of the run; micro-credits."""
 
@@ -106,6 +127,8 @@ class Story:
     contracts: dict[str, str] = field(default_factory=dict)
     epochs: list[EpochStory] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
+    bank: list[BankScene] = field(default_factory=list)
+    services: list[BankScene] = field(default_factory=list)
     linked: tuple[str, str, str, int] | None = None
     members: list[MemberStory] = field(default_factory=list)
     supply_micro: int = 0
@@ -140,6 +163,8 @@ class Story:
             "contracts": self.contracts,
             "epochs": [epoch.to_json() for epoch in self.epochs],
             "movements": [movement.to_json() for movement in self.movements],
+            "bank": [scene.to_json() for scene in self.bank],
+            "services": [scene.to_json() for scene in self.services],
             "linked": None
             if linked is None
             else dict(zip(("member", "placeholder", "wallet", "claimed_micro"), linked, strict=True)),

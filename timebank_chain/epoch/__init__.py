@@ -1,10 +1,22 @@
 """What we claim: takes activities, a policy and the epoch before, gives leaves, two trees, a header, proofs.
 
 ``keccak``, ``leaves``, ``tree`` and ``header`` fix the bytes; ``build`` makes an epoch, ``publisher`` and
-``file`` write and read it, ``verify`` recomputes it, ``proof`` and ``receipts`` explain it to one account.
+``file`` write and read it, ``fetch`` gets it from where its header says, ``verify`` recomputes it, ``faults``
+and ``evidence`` prove it wrong, ``proof``, ``receipts`` and ``change`` explain it to one account,
+``rehearse`` values it by other rules.
 """
 
 from timebank_chain.epoch.build import EpochBuild, LeftOut, build_epoch
+from timebank_chain.epoch.evidence import (
+    AccountEvidence,
+    ActivityEvidence,
+    DomainEvidence,
+    Evidence,
+    HeadEvidence,
+    evidence_of,
+)
+from timebank_chain.epoch.faults import CommittedLeaf, Fault, find_faults, position_fault
+from timebank_chain.epoch.fetch import fetch_epoch, fetch_policy
 from timebank_chain.epoch.file import (
     PublishedEpoch,
     epoch_folder,
@@ -16,6 +28,7 @@ from timebank_chain.epoch.file import (
 from timebank_chain.epoch.header import EpochHeader, domain_separator
 from timebank_chain.epoch.keccak import keccak_many
 from timebank_chain.epoch.leaves import AccountLeaf, ActivityLeaf
+from timebank_chain.epoch.places import FetchOptions
 from timebank_chain.epoch.proof import (
     AccountProof,
     ActivityProof,
@@ -32,15 +45,23 @@ from timebank_chain.epoch.tree import MerkleTree, tree_depth, verify_leaf, verif
 from timebank_chain.epoch.verify import Finding, verify_epoch, verify_records
 
 __all__ = [
+    "AccountEvidence",
     "AccountLeaf",
     "AccountProof",
     "AccountRows",
+    "ActivityEvidence",
     "ActivityLeaf",
     "ActivityProof",
     "ActivityRows",
+    "CommittedLeaf",
+    "DomainEvidence",
     "EpochBuild",
     "EpochHeader",
+    "Evidence",
+    "Fault",
+    "FetchOptions",
     "Finding",
+    "HeadEvidence",
     "LeftOut",
     "MerkleTree",
     "PublishedEpoch",
@@ -51,8 +72,13 @@ __all__ = [
     "build_epoch",
     "domain_separator",
     "epoch_folder",
+    "evidence_of",
+    "fetch_epoch",
+    "fetch_policy",
+    "find_faults",
     "keccak_many",
     "policy_file",
+    "position_fault",
     "proof_from_json",
     "publish",
     "published_numbers",

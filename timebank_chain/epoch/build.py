@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,16 @@ class LeftOut:
 
     earlier: int
     later: int
+
+
+@dataclass(frozen=True, eq=False)
+class ValuedEpoch:
+    """Acts valued and committed to, before there are files of them."""
+
+    header: EpochHeader
+    valuation: EpochValuation
+    activities: ActivityRows
+    accounts: AccountRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,24 +117,60 @@ def build_epoch(
     if rate_q24 is None:
         rate_q24 = policy.initial_rate_q24 if previous is None else previous.header.rate_q24
     settled, left_out = settled_activities(table, members, policy, start_ms=start_ms, end_ms=end_ms)
-    valuation = value_epoch(
+    valued = value_and_commit(
         settled,
-        PreviousAccounts.none() if previous is None else previous.accounts.as_previous(),
         policy,
+        previous,
         start_ms=start_ms,
         end_ms=end_ms,
         rate_q24=rate_q24,
         pot=pot,
+        data_uri=data_uri,
+    )
+    data = {
+        ACTIVITIES_FILE: encode_rows(ACTIVITIES_FILE, valued.activities),
+        ACCOUNTS_FILE: encode_rows(ACCOUNTS_FILE, valued.accounts),
+    }
+    manifest = encode_manifest(valued.header.epoch, data)
+    header = replace(valued.header, data_hash=hashlib.sha256(manifest).digest())
+    files = {HEADER_FILE: encode_header(header), MANIFEST_FILE: manifest, **data}
+    return EpochBuild(header, policy, valued.valuation, valued.activities, valued.accounts, files, left_out)
+
+
+def value_and_commit(
+    settled: Activities,
+    policy: Policy,
+    previous: PublishedEpoch | None,
+    *,
+    start_ms: int,
+    end_ms: int,
+    rate_q24: int,
+    pot: int = 0,
+    data_hash: bytes = bytes(32),
+    data_uri: str = "",
+) -> ValuedEpoch:
+    """Value acts and commit to them in the header of the epoch that follows ``previous``.
+
+    Parameters
+    ----------
+    settled
+        Acts that settle in ``(start_ms, end_ms]``; whether they do, and whether the epoch is as long as the
+        policy says, is not looked at.
+    data_hash
+        What the header says of the files, which may be made afterwards.
+
+    Raises
+    ------
+    EpochError
+        If an amount leaves the range of the ledger.
+    """
+    before = PreviousAccounts.none() if previous is None else previous.accounts.as_previous()
+    valuation = value_epoch(
+        settled, before, policy, start_ms=start_ms, end_ms=end_ms, rate_q24=rate_q24, pot=pot
     )
     activities, accounts = rows_of_valuation(valuation)
-    number = 1 if previous is None else previous.number + 1
-    data = {
-        ACTIVITIES_FILE: encode_rows(ACTIVITIES_FILE, activities),
-        ACCOUNTS_FILE: encode_rows(ACCOUNTS_FILE, accounts),
-    }
-    manifest = encode_manifest(number, data)
     header = EpochHeader(
-        epoch=number,
+        epoch=1 if previous is None else previous.number + 1,
         start_ms=start_ms,
         end_ms=end_ms,
         policy_hash=policy_hash(policy),
@@ -138,11 +184,10 @@ def build_epoch(
         rate_q24=rate_q24,
         pot=pot,
         previous_header_hash=bytes(32) if previous is None else previous.header.hash(),
-        data_hash=hashlib.sha256(manifest).digest(),
+        data_hash=data_hash,
         data_uri=data_uri,
     )
-    files = {HEADER_FILE: encode_header(header), MANIFEST_FILE: manifest, **data}
-    return EpochBuild(header, policy, valuation, activities, accounts, files, left_out)
+    return ValuedEpoch(header, valuation, activities, accounts)
 
 
 def settled_activities(

@@ -19,23 +19,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import TooLarge, parse_json, read_small
+from timebank_chain.epoch.decode import (
+    Columns,
+    DecoderFailed,
+    Undecodable,
+    arrow_schema,
+    decode,
+    decode_apart,
+    largest_file_bytes,
+    read_whole,
+    row_bytes,
+)
 from timebank_chain.epoch.header import EpochHeader
 from timebank_chain.epoch.leaves import read_hex
 from timebank_chain.epoch.rows import AccountRows, ActivityRows
 from timebank_chain.errors import EpochError, PolicyError, TamperedEpoch
 from timebank_chain.valuation import Policy, load_policy, policy_hash
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MANIFEST_SCHEMA = "timebank.epoch-data/1"
 HEADER_FILE = "header.json"
@@ -47,12 +55,11 @@ POLICIES_FOLDER = "policies"
 DATA_FILES = (ACTIVITIES_FILE, ACCOUNTS_FILE)
 
 _EXPECTED = {HEADER_FILE, MANIFEST_FILE, ACTIVITIES_FILE, ACCOUNTS_FILE, SIGNATURES_FOLDER}
-_MAX_JSON_BYTES = 1 << 16
-_SCHEMA_KEY = b"timebank.schema"
+#: Header and manifest are a few hundred bytes.
+MAX_JSON_BYTES = 1 << 16
 _FETCH_AGAIN = "fetch the epoch again from its publisher and compare; do not build on this copy"
 
-#: Column -> Parquet type; an integer is a fixed number of bytes.
-_COLUMNS: Mapping[str, Mapping[str, str | int]] = {
+_COLUMNS: Mapping[str, Columns] = {
     ACTIVITIES_FILE: {
         "record_id": 32,
         "account": 20,
@@ -128,11 +135,21 @@ def published_numbers(epochs: Path | str) -> list[int]:
     return numbers
 
 
-def read_epoch(epochs: Path | str, number: int) -> PublishedEpoch:
+def read_epoch(epochs: Path | str, number: int, *, isolated: bool = False) -> PublishedEpoch:
     """Read epoch ``number`` and check header hash, manifest, sizes and checksums.
 
     This tells that the files are the ones the header vouches for; whether what they say is *right* is
     for :func:`timebank_chain.epoch.verify.verify_epoch`.
+
+    Parameters
+    ----------
+    epochs
+        The folder of published epochs.
+    number
+        Which epoch.
+    isolated
+        Decode in a process of its own with bounded memory and time, as befits a stranger's files
+        (:mod:`timebank_chain.epoch.decode`); half a second slower.
 
     Raises
     ------
@@ -148,16 +165,99 @@ def read_epoch(epochs: Path | str, number: int) -> PublishedEpoch:
             where=str(folder),
             hint="see which there are: timebank epoch inspect --epochs DIR",
         )
+    return read_epoch_folder(folder, number, isolated=isolated)
+
+
+def read_epoch_folder(folder: Path, number: int, *, isolated: bool = False) -> PublishedEpoch:
+    """Read epoch ``number`` from its own folder, wherever that is; otherwise as :func:`read_epoch`."""
     for entry in sorted(folder.iterdir()):
         if entry.name not in _EXPECTED and not entry.name.startswith("."):
             raise TamperedEpoch(
                 "this file does not belong to a published epoch", where=str(entry), hint="move it elsewhere"
             )
-    header = _read_header(folder, number)
-    sizes = _read_manifest(folder, header)
-    activities = _read_data(folder, ACTIVITIES_FILE, sizes, header.activity_count)
-    accounts = _read_data(folder, ACCOUNTS_FILE, sizes, header.account_count)
+    header = read_header(folder, number)
+    path = folder / MANIFEST_FILE
+    sizes = parse_manifest(_read_small(path), header, where=str(path))
+    for name, (size, _) in sizes.items():
+        check_size(name, size, header, where=str(folder / name))
+    activities = _read_data(folder, ACTIVITIES_FILE, sizes, header.activity_count, isolated=isolated)
+    accounts = _read_data(folder, ACCOUNTS_FILE, sizes, header.account_count, isolated=isolated)
     return PublishedEpoch(folder, header, ActivityRows(**activities), AccountRows(**accounts))
+
+
+def parse_manifest(content: bytes, header: EpochHeader, *, where: str) -> dict[str, tuple[int, bytes]]:
+    """Return size in bytes and sha256 of each data file, as the header's data hash vouches for.
+
+    Raises
+    ------
+    TamperedEpoch
+        If this is not the manifest the header names, or not one of its epoch.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise TamperedEpoch(message, where=where, hint=_FETCH_AGAIN)
+
+    digest = hashlib.sha256(content).digest()
+    if digest != header.data_hash:
+        refuse(f"sha256 is {digest.hex()}, the header's data hash is {header.data_hash.hex()}")
+    document = _json_object(content, where=where)
+    if document.get("schema") != MANIFEST_SCHEMA or set(document) != {"schema", "epoch", "files"}:
+        refuse(f"not a document {MANIFEST_SCHEMA} with schema, epoch and files")
+    if document["epoch"] != header.epoch:
+        refuse(f"this is the manifest of epoch {document['epoch']!r}, not {header.epoch}")
+    entries = document["files"]
+    if (
+        not isinstance(entries, list)
+        or not all(isinstance(entry, dict) and set(entry) == {"name", "bytes", "sha256"} for entry in entries)
+        or [entry["name"] for entry in entries] != list(DATA_FILES)
+    ):
+        refuse(f"the files must be {' and '.join(DATA_FILES)}, each with name, bytes and sha256")
+    sizes: dict[str, tuple[int, bytes]] = {}
+    for entry in entries:
+        size, checksum = entry["bytes"], entry["sha256"]
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            refuse(f"{entry['name']}: not a size: {size!r}")
+        try:
+            digest = read_hex(f"0x{checksum}", 32, field=f"{where}, {entry['name']}, sha256")
+        except EpochError as error:
+            raise TamperedEpoch(error.message, where=error.where, hint=_FETCH_AGAIN) from error
+        sizes[entry["name"]] = size, digest
+    return sizes
+
+
+def check_size(name: str, size: int, header: EpochHeader, *, where: str) -> None:
+    """Refuse a size in bytes that the header's number of rows cannot have, before anything is read.
+
+    Raises
+    ------
+    TamperedEpoch
+        If the rows do not fit into the file, or it is far larger than they are.
+    """
+    count = row_count(name, header)
+    # A record id is a hash and does not compress, an account at most to a few bytes: a small file that
+    # claims many rows is built to fill the reader's memory.
+    most_rows = size // 32 if name == ACTIVITIES_FILE else size
+    if count > most_rows:
+        raise TamperedEpoch(
+            f"{size} bytes cannot hold the {count} rows the header counts", where=where, hint=_FETCH_AGAIN
+        )
+    most = largest_file_bytes(_COLUMNS[name], count)
+    if size > most:
+        raise TamperedEpoch(
+            f"{size} bytes for the {count} rows the header counts, at most {most} make sense",
+            where=where,
+            hint=_FETCH_AGAIN,
+        )
+
+
+def row_count(name: str, header: EpochHeader) -> int:
+    """Return how many rows the header counts in the data file ``name``."""
+    return header.activity_count if name == ACTIVITIES_FILE else header.account_count
+
+
+def decoded_bytes(header: EpochHeader) -> int:
+    """Return how many bytes of memory the rows of an epoch take."""
+    return sum(row_count(name, header) * row_bytes(_COLUMNS[name]) for name in DATA_FILES)
 
 
 def policy_file(epochs: Path | str, digest: bytes) -> Path:
@@ -196,7 +296,7 @@ def encode_rows(name: str, rows: ActivityRows | AccountRows) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _arrow_schema(name)
+    schema = arrow_schema(_COLUMNS[name], _SCHEMAS[name])
     arrays = []
     for column, kind in _COLUMNS[name].items():
         values = np.ascontiguousarray(getattr(rows, column))
@@ -235,7 +335,7 @@ def encode_header(header: EpochHeader) -> bytes:
     return (json.dumps(header.to_json(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def read_json_object(path: Path, *, limit: int = _MAX_JSON_BYTES) -> tuple[bytes, dict[str, Any]]:
+def read_json_object(path: Path, *, limit: int = MAX_JSON_BYTES) -> tuple[bytes, dict[str, Any]]:
     """Read a small JSON object and its bytes.
 
     Raises
@@ -244,30 +344,44 @@ def read_json_object(path: Path, *, limit: int = _MAX_JSON_BYTES) -> tuple[bytes
         If the file is missing, larger than ``limit`` bytes, no JSON object, or names a field twice.
     """
 
+    content = _read_small(path, limit=limit)
+    return content, _json_object(content, where=str(path))
+
+
+def _read_small(path: Path, *, limit: int = MAX_JSON_BYTES) -> bytes:
+    try:
+        return read_small(path, limit)
+    except OSError as error:
+        raise TamperedEpoch(
+            f"cannot be read: {error.strerror}", where=str(path), hint=_FETCH_AGAIN
+        ) from error
+    except TooLarge as error:
+        raise TamperedEpoch(f"larger than {limit} bytes", where=str(path), hint=_FETCH_AGAIN) from error
+
+
+def _json_object(content: bytes, *, where: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
             raise ValueError("a field stands twice")
         return dict(pairs)
 
     try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise TamperedEpoch(
-            f"cannot be read: {error.strerror}", where=str(path), hint=_FETCH_AGAIN
-        ) from error
-    if len(content) > limit:
-        raise TamperedEpoch(f"larger than {limit} bytes", where=str(path), hint=_FETCH_AGAIN)
-    try:
         document = parse_json(content, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise TamperedEpoch(f"not valid JSON: {error}", where=str(path), hint=_FETCH_AGAIN) from error
+        raise TamperedEpoch(f"not valid JSON: {error}", where=where, hint=_FETCH_AGAIN) from error
     if not isinstance(document, dict):
-        raise TamperedEpoch("not a JSON object", where=str(path), hint=_FETCH_AGAIN)
-    return content, document
+        raise TamperedEpoch("not a JSON object", where=where, hint=_FETCH_AGAIN)
+    return document
 
 
-def _read_header(folder: Path, number: int) -> EpochHeader:
+def read_header(folder: Path, number: int) -> EpochHeader:
+    """Read the header of epoch ``number`` in the epoch's own folder and check its hash.
+
+    Raises
+    ------
+    TamperedEpoch
+        If it is missing, damaged, or another epoch's.
+    """
     path = folder / HEADER_FILE
     _, document = read_json_object(path)
     try:
@@ -281,104 +395,48 @@ def _read_header(folder: Path, number: int) -> EpochHeader:
     return header
 
 
-def _read_manifest(folder: Path, header: EpochHeader) -> dict[str, tuple[int, bytes]]:
-    """Return size and sha256 of each data file, as the header's data hash vouches for."""
-    path = folder / MANIFEST_FILE
-
-    def refuse(message: str) -> NoReturn:
-        raise TamperedEpoch(message, where=str(path), hint=_FETCH_AGAIN)
-
-    content, document = read_json_object(path)
-    digest = hashlib.sha256(content).digest()
-    if digest != header.data_hash:
-        refuse(f"sha256 is {digest.hex()}, the header's data hash is {header.data_hash.hex()}")
-    if document.get("schema") != MANIFEST_SCHEMA or set(document) != {"schema", "epoch", "files"}:
-        refuse(f"not a document {MANIFEST_SCHEMA} with schema, epoch and files")
-    if document["epoch"] != header.epoch:
-        refuse(f"this is the manifest of epoch {document['epoch']!r}, not {header.epoch}")
-    entries = document["files"]
-    if (
-        not isinstance(entries, list)
-        or not all(isinstance(entry, dict) and set(entry) == {"name", "bytes", "sha256"} for entry in entries)
-        or [entry["name"] for entry in entries] != list(DATA_FILES)
-    ):
-        refuse(f"the files must be {' and '.join(DATA_FILES)}, each with name, bytes and sha256")
-    sizes: dict[str, tuple[int, bytes]] = {}
-    for entry in entries:
-        size, checksum = entry["bytes"], entry["sha256"]
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            refuse(f"{entry['name']}: not a size: {size!r}")
-        sizes[entry["name"]] = size, read_hex(f"0x{checksum}", 32, field=f"{path}, {entry['name']}, sha256")
-    return sizes
-
-
 def _read_data(
-    folder: Path, name: str, sizes: Mapping[str, tuple[int, bytes]], count: int
+    folder: Path, name: str, sizes: Mapping[str, tuple[int, bytes]], count: int, *, isolated: bool
 ) -> dict[str, NDArray[Any]]:
     """Return the columns of a data file, which must be exactly what the manifest lists."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = folder / name
-    size, checksum = sizes[name]
-
-    def refuse(message: str) -> NoReturn:
-        raise TamperedEpoch(message, where=str(path), hint=_FETCH_AGAIN)
-
+    size, sha256 = sizes[name]
+    columns, label = _COLUMNS[name], _SCHEMAS[name]
     try:
-        found = path.stat().st_size
-        if found != size:
-            refuse(f"{found} bytes, the manifest says {size}")
-        # Read once: what is hashed is what is decoded, even if the file changes meanwhile.
-        with path.open("rb") as file:
-            content = file.read(size + 1)
-    except OSError as error:
-        refuse(f"cannot be read: {error.strerror}")
-    if hashlib.sha256(content).digest() != checksum:
-        refuse(f"sha256 is {hashlib.sha256(content).hexdigest()}, the manifest says {checksum.hex()}")
-    # A record id is a hash and does not compress, an account at most to a few bytes: a small file that
-    # claims many rows is built to fill the reader's memory.
-    most = size // 32 if name == ACTIVITIES_FILE else size
-    if count > most:
-        refuse(f"{size} bytes cannot hold the {count} rows the header counts")
-    try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
-            if file.metadata.num_rows != count:
-                refuse(f"{file.metadata.num_rows} rows, the header counts {count}")
-            table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        refuse(f"not a readable Parquet file: {str(error).splitlines()[0] if str(error) else 'damaged'}")
-    if not table.schema.equals(_arrow_schema(name), check_metadata=True):
-        refuse(f"its columns are not those of {_SCHEMAS[name]}")
-    return {column: _column(table, column, kind, refuse) for column, kind in _COLUMNS[name].items()}
+        if isolated:
+            cells = decode_apart(path, columns, label, count, size=size, sha256=sha256)
+            return {
+                column: _column(whole, kind)
+                for (column, kind), whole in zip(columns.items(), cells, strict=True)
+            }
+        content = read_whole(path, size, sha256)
+        return _columns(decode(content, columns, label, count), columns, count)
+    except Undecodable as error:
+        raise TamperedEpoch(str(error), where=str(path), hint=_FETCH_AGAIN) from error
+    except DecoderFailed as error:
+        raise EpochError(
+            str(error), where=str(path), hint="try again when the machine has memory and time to spare"
+        ) from error
 
 
-def _column(table: pa.Table, column: str, kind: str | int, refuse: Any) -> NDArray[Any]:
-    chunks = table[column]
-    if chunks.null_count:
-        refuse(f"column {column!r} has empty cells")
+def _columns(cells: Iterator[memoryview], columns: Columns, count: int) -> dict[str, NDArray[Any]]:
+    """Return the columns of cells that come in pieces, column after column."""
+    result = {}
+    for column, kind in columns.items():
+        width = row_bytes({column: kind})
+        whole, filled = bytearray(count * width), 0
+        while filled < len(whole):
+            piece = next(cells)
+            whole[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        result[column] = _column(whole, kind)
+    # What comes after the last cell is a check, not a cell.
+    for _ in cells:
+        raise Undecodable("more cells than rows")
+    return result
+
+
+def _column(cells: bytearray, kind: str | int) -> NDArray[Any]:
     if isinstance(kind, int):
-        parts = [
-            np.frombuffer(
-                chunk.buffers()[1], dtype=np.uint8, count=len(chunk) * kind, offset=chunk.offset * kind
-            )
-            for chunk in chunks.chunks
-            if len(chunk)
-        ]
-        flat = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint8)
-        return flat.reshape(-1, kind)
-    return np.asarray(chunks.to_numpy(), dtype=kind)
-
-
-def _arrow_schema(name: str) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            pa.field(
-                column, pa.binary(kind) if isinstance(kind, int) else pa.type_for_alias(kind), nullable=False
-            )
-            for column, kind in _COLUMNS[name].items()
-        ],
-        metadata={_SCHEMA_KEY: _SCHEMAS[name].encode()},
-    )
+        return np.frombuffer(cells, dtype=np.uint8).reshape(-1, kind)
+    return np.frombuffer(cells, dtype=np.dtype(kind).newbyteorder("<"))

@@ -40,7 +40,8 @@ HEADER_FIELDS: tuple[tuple[str, str, str], ...] = (
 HEADER_TYPE = "EpochHeader(" + ",".join(f"{kind} {name}" for _, name, kind in HEADER_FIELDS) + ")"
 HEADER_TYPE_HASH = keccak(HEADER_TYPE.encode())
 _DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-MAX_DATA_URI_BYTES = 2048
+#: The RateOracle takes no longer one: every proof of a fault carries the header.
+MAX_DATA_URI_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,13 @@ class EpochHeader:
                     raise EpochError(f"{value} does not fit {kind}", where=f"header field {field!r}")
             elif kind == "bytes32" and len(value) != 32:
                 raise EpochError(f"{len(value)} bytes, not 32", where=f"header field {field!r}")
-        if len(self.data_uri.encode()) > MAX_DATA_URI_BYTES:
+        if not self.data_uri.isascii():
+            raise EpochError(
+                "the data URI is not ASCII",
+                where="header field 'data_uri'",
+                hint="write other characters as % and two hex digits",
+            )
+        if len(self.data_uri) > MAX_DATA_URI_BYTES:
             raise EpochError(
                 f"the data URI has more than {MAX_DATA_URI_BYTES} bytes", where="header field 'data_uri'"
             )

@@ -116,6 +116,20 @@ class _Leaf:
             at += width
         return cls(**fields)
 
+    def as_call(self) -> tuple[int | bytes, ...]:
+        """Return the fields in the order of the contracts' struct of the same name."""
+        return tuple(getattr(self, name) for name, _, _ in self.LAYOUT)
+
+    @classmethod
+    def from_call(cls, values: tuple[Any, ...]) -> Self:
+        """Read a leaf decoded from a call or event, in the order of the struct."""
+        return cls(
+            **{
+                name: read_hex(value, size, field=name) if isinstance(value, str) else value
+                for (name, _, size), value in zip(cls.LAYOUT, values, strict=True)
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values: integers, and hashes and addresses as 0x hex."""
         return {
@@ -180,21 +194,6 @@ class AccountLeaf(_Leaf):
 
     TAG: ClassVar[int] = ACCOUNT_TAG
     LAYOUT: ClassVar[_Layout] = ACCOUNT_LAYOUT
-
-    def as_call(self) -> tuple[int, bytes, int, int, int, int, int, int, int, int]:
-        """Return the fields in the order of the contracts' struct ``AccountLeaf``."""
-        return (
-            self.index,
-            self.account,
-            self.activity_end,
-            self.earned,
-            self.running_earned,
-            self.running_active,
-            self.standing,
-            self.mint,
-            self.running_mint,
-            self.cumulative_mint,
-        )
 
 
 def pack_activity_leaves(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from timebank_chain.epoch.file import PublishedEpoch
 from timebank_chain.epoch.header import EpochHeader
@@ -120,7 +120,7 @@ def account_proof(published: PublishedEpoch, account: bytes) -> AccountProof:
             f"0x{account.hex()} has no account in epoch {published.number}",
             hint="it has earned nothing up to then; see the accounts: timebank epoch inspect",
         )
-    tree = _account_tree(published)
+    tree = checked_tree(published, "account")
     return AccountProof(published.header, tree.proof(index), published.accounts.leaf(index))
 
 
@@ -134,7 +134,7 @@ def activity_proof(published: PublishedEpoch, index: int) -> ActivityProof:
     TamperedEpoch
         If the published rows do not have the header's root.
     """
-    tree = _checked(published.activities, published.header.activity_root, published, "activity")
+    tree = checked_tree(published, "activity")
     siblings = tree.proof(index)
     return ActivityProof(published.header, siblings, published.activities.leaf(index))
 
@@ -149,7 +149,7 @@ def range_proof(published: PublishedEpoch, first: int, count: int) -> RangeProof
     TamperedEpoch
         If the published rows do not have the header's root.
     """
-    tree = _account_tree(published)
+    tree = checked_tree(published, "account")
     siblings = tree.range_proof(first, count)
     leaves = [published.accounts.leaf(index) for index in range(first, first + count)]
     return RangeProof(published.header, leaves, siblings, tree.depth)
@@ -222,13 +222,21 @@ def _check(leaf: AccountLeaf | ActivityLeaf, siblings: Sequence[bytes], root: by
         raise InvalidProof(f"leaf {leaf.index} is not under the root 0x{root.hex()}", hint=again)
 
 
-def _account_tree(published: PublishedEpoch) -> MerkleTree:
-    return _checked(published.accounts, published.header.account_root, published, "account")
+def checked_tree(published: PublishedEpoch, kind: Literal["activity", "account"]) -> MerkleTree:
+    """Return the tree over an epoch's activity or account rows, once it has the header's root.
 
-
-def _checked(
-    rows: AccountRows | ActivityRows, root: bytes, published: PublishedEpoch, kind: str
-) -> MerkleTree:
+    Raises
+    ------
+    TamperedEpoch
+        If it has another.
+    """
+    header = published.header
+    rows: ActivityRows | AccountRows
+    rows, root = (
+        (published.activities, header.activity_root)
+        if kind == "activity"
+        else (published.accounts, header.account_root)
+    )
     if rows.tree.root != root:
         raise TamperedEpoch(
             f"the {kind} rows have the root 0x{rows.tree.root.hex()}, the header says 0x{root.hex()}",

@@ -47,17 +47,9 @@ def publish(build: EpochBuild, epochs: Path | str, *, force: bool = False) -> Pu
                 )
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=folder))
         try:
-            fresh.chmod(0o755)
             for name, content in build.files.items():
-                _write(fresh / name, content)
-            if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=folder))
-                target.rename(old / target.name)
-                fresh.rename(target)
-                shutil.rmtree(old)
-            else:
-                fresh.rename(target)
-            _sync(folder)
+                write_synced(fresh / name, content)
+            put_in_place(fresh, target)
         finally:
             if fresh.exists():
                 shutil.rmtree(fresh)
@@ -68,6 +60,27 @@ def publish(build: EpochBuild, epochs: Path | str, *, force: bool = False) -> Pu
             hint="choose another --epochs",
         ) from error
     return read_epoch(folder, build.header.epoch)
+
+
+def put_in_place(fresh: Path, target: Path) -> None:
+    """Give a finished folder its name, in place of what may be there; both are in the same folder."""
+    fresh.chmod(0o755)
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        target.rename(old / target.name)
+        fresh.rename(target)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(target)
+    _sync(target.parent)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file so that it survives a power cut."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _publish_policy(build: EpochBuild, folder: Path, *, force: bool) -> None:
@@ -86,7 +99,7 @@ def _publish_policy(build: EpochBuild, folder: Path, *, force: bool) -> None:
     os.close(handle)
     part = Path(name)
     try:
-        _write(part, policy_to_json(build.policy).encode())
+        write_synced(part, policy_to_json(build.policy).encode())
         part.chmod(0o644)
         part.replace(path)
     finally:
@@ -98,13 +111,6 @@ def _same(build: EpochBuild, target: Path) -> bool:
     if names - {SIGNATURES_FOLDER} != set(build.files):
         return False
     return all((target / name).read_bytes() == content for name, content in build.files.items())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

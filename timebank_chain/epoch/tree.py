@@ -56,17 +56,17 @@ class MerkleTree:
     @property
     def root(self) -> bytes:
         """The root: one leaf's own hash for a single leaf, zeros for none."""
-        return self._node(self.depth, 0)
+        return self.node(self.depth, 0)
 
     def leaf_hash(self, index: int) -> bytes:
         """Return the hash of the leaf at ``index``."""
         self._require(index, 1)
-        return self._node(0, index)
+        return self.node(0, index)
 
     def proof(self, index: int) -> list[bytes]:
         """Return the siblings of the leaf at ``index``, bottom-up, ``depth`` of them."""
         self._require(index, 1)
-        return [self._node(level, (index >> level) ^ 1) for level in range(self.depth)]
+        return [self.node(level, (index >> level) ^ 1) for level in range(self.depth)]
 
     def range_proof(self, first: int, count: int) -> list[bytes]:
         """Return the siblings that ``count`` neighbours from ``first`` on need to reach the root.
@@ -79,13 +79,14 @@ class MerkleTree:
         left, right = first, first + count - 1
         for level in range(self.depth):
             if left % 2 == 1:
-                siblings.append(self._node(level, left - 1))
+                siblings.append(self.node(level, left - 1))
             if right % 2 == 0:
-                siblings.append(self._node(level, right + 1))
+                siblings.append(self.node(level, right + 1))
             left, right = left // 2, right // 2
         return siblings
 
-    def _node(self, level: int, position: int) -> bytes:
+    def node(self, level: int, position: int) -> bytes:
+        """Return the node at ``position`` of ``level`` (0: the leaves); right of the leaves it is padding."""
         nodes = self._levels[level]
         return nodes[position].tobytes() if position < len(nodes) else self._empty[level]
 

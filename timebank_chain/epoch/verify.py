@@ -28,7 +28,7 @@ from timebank_chain.valuation import (
     settled_ms,
     value_epoch,
 )
-from timebank_chain.valuation.order import leaf_order
+from timebank_chain.valuation.order import leaf_order, not_ascending, repeated_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ def verify_records(
         expected, _ = settled_activities(
             table, members, policy, start_ms=header.start_ms, end_ms=header.end_ms
         )
+        order, _, _ = leaf_order(expected.account, expected.record_id)
     except TimebankError as error:
         return [Finding("source", error.where or "activity table", error.message)]
-    order, _, _ = leaf_order(expected.account, expected.record_id)
     return _compare_records(published.activities, expected.take(order))
 
 
@@ -144,12 +144,13 @@ def _check_rows(published: PublishedEpoch, policy: Policy) -> list[Finding]:
     for row in np.flatnonzero((rows.occurred_ms < 0) | (rows.occurred_ms >= 1 << 48))[:1]:
         return [_activity(row, "occurred_ms", f"{int(rows.occurred_ms[row])} is no time")]
     findings = []
-    keys = np.ascontiguousarray(np.concatenate([rows.account, rows.record_id], axis=1))
-    row = _first_not_rising(keys)
-    if row is not None:
-        same = bool((keys[row] == keys[row - 1]).all())
-        what = "stands twice" if same else "is out of order: rows rise by account, then record id"
-        findings.append(_activity(row, "record_id", f"0x{rows.record_id[row].tobytes().hex()} {what}"))
+    for row in not_ascending(rows.account, rows.record_id)[:1].tolist():
+        message = f"{_record(rows, row)} is out of order: rows rise by account, then record id"
+        if (rows.record_id[row] == rows.record_id[row - 1]).all():
+            message = f"{_record(rows, row)} stands twice"
+        findings.append(_activity(row, "record_id", message))
+    for first, row in repeated_records(rows.record_id)[: 0 if findings else 1].tolist():
+        findings.append(_activity(row, "record_id", f"{_record(rows, row)} stands twice: in row {first} too"))
     settled = settled_ms(rows.as_activities(), policy)
     windows = [format_duration(domain.window_ms) for domain in policy.domains]
     for late in np.flatnonzero((settled <= header.start_ms) | (settled > header.end_ms))[:1]:
@@ -275,21 +276,12 @@ def _first_difference(sides: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> tu
     return first
 
 
-def _first_not_rising(keys: NDArray[np.uint8]) -> int | None:
-    """Return the first row that is not above the one before, as unsigned bytes."""
-    if len(keys) < 2:
-        return None
-    left, right = keys[:-1], keys[1:]
-    differs = left != right
-    column = differs.argmax(axis=1)
-    at = np.arange(len(column))
-    rising = left[at, column] < right[at, column]  # equal rows differ nowhere: column 0, not rising
-    wrong = np.flatnonzero(~rising)
-    return int(wrong[0]) + 1 if len(wrong) else None
-
-
 def _activity(row: int | np.integer[Any], field: str, message: str, *, part: str = "activities") -> Finding:
     return Finding(part, f"activities.parquet, row {int(row)}, field {field!r}", message)
+
+
+def _record(rows: ActivityRows, row: int) -> str:
+    return f"0x{rows.record_id[row].tobytes().hex()}"
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 __all__ = ["example_about", "example_names", "example_path"]
 
 _ABOUT = {
+    "bank.json": (
+        "The bank's policy as deployed by default: terms, multipliers, penalties, fees and bounds of lending."
+    ),
     "libuv.mapping.toml": (
         "Makes activity of a table of commits (one CSV row each): a mapping to start one's own from."
     ),

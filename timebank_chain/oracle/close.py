@@ -1,8 +1,9 @@
 """Closing an epoch: from the feed to a published folder, signed by whom we hold keys of.
 
 What is published is frozen: rows that come later are late. It is built anew only when the chain
-would not take it any more (another policy, rate, previous header or pot), when governance voided it,
-when its files are damaged, or when somebody else published what our own feed does not give.
+would not take it any more (another policy, rate, previous header or pot), when governance voided it or
+a fault in it was proved, when its files are damaged, or when somebody else published what our own feed
+does not give.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from timebank_chain.errors import EpochError, OracleError
 from timebank_chain.oracle.feed import FeedSnapshot, take_snapshot
 from timebank_chain.oracle.intake import EpochIntake, read_intake
 from timebank_chain.oracle.journal import Journal
-from timebank_chain.oracle.propose import why_not_next
+from timebank_chain.oracle.propose import Voided, why_not_next
 from timebank_chain.oracle.recompute import differences
 from timebank_chain.oracle.rejects import RejectsFile
 from timebank_chain.oracle.settings import OracleSettings
@@ -108,7 +109,7 @@ class EpochCloser:
         return start, start + length
 
     def existing(
-        self, state: OracleState, previous: PublishedEpoch | None, voided: dict[bytes, str], now_ms: int
+        self, state: OracleState, previous: PublishedEpoch | None, voided: dict[bytes, Voided], now_ms: int
     ) -> PublishedEpoch | None:
         """Return the next epoch as published already, if it can be proposed as it is."""
         number = state.latest_epoch + 1
@@ -124,8 +125,9 @@ class EpochCloser:
         start, end = self.interval(previous)
         if reason is None and (header.start_ms, header.end_ms) != (start, end):
             reason = f"it covers {format_time(header.start_ms)} to {format_time(header.end_ms)}"
-        if reason is None and header.hash() in voided:
-            reason = f"it was voided: {voided[header.hash()]}"
+        earlier = voided.get(header.hash())
+        if reason is None and earlier is not None and not earlier.withheld:
+            reason = f"it was voided: {earlier.reason}"
         if reason is None and not self.journal.was_built(header.hash()):
             reason = self._contradiction(published, previous, now_ms)
         if reason is not None:
@@ -153,21 +155,26 @@ class EpochCloser:
         return build, snapshot, intake
 
     def close(
-        self, state: OracleState, previous: PublishedEpoch | None, voided: dict[bytes, str], *, now_ms: int
+        self,
+        state: OracleState,
+        previous: PublishedEpoch | None,
+        voided: dict[bytes, Voided],
+        *,
+        now_ms: int,
     ) -> PublishedEpoch:
         """Build and publish the next epoch.
 
         Raises
         ------
         OracleError
-            If the result is what governance has voided before.
+            If the result is what was voided before, by governance or by proof.
         """
         build, snapshot, intake = self.build(state, previous, now_ms=now_ms)
         header = build.header
-        if header.hash() in voided:
+        earlier = voided.get(header.hash())
+        if earlier is not None and not earlier.withheld:
             raise OracleError(
-                f"epoch {header.epoch} comes out again exactly as governance voided it "
-                f"({voided[header.hash()]})",
+                f"epoch {header.epoch} comes out again exactly as it was voided ({earlier.reason})",
                 hint="correct the feed, the members file or the policy; it would only lose another bond",
             )
         fresh = self._rejects.append(intake.rejects)

@@ -3,9 +3,11 @@
 A tick reads the chain at one block and does the next thing that is due:
 
 1. transactions left open by a crash are brought to an outcome;
-2. a proposal whose challenge window is over is finalised;
-3. after that, claims are pushed and the bond is withdrawn;
-4. an epoch that has ended is built, published, signed and, with enough signatures, proposed.
+2. leaves of the proposal that somebody asks for are shown, if its published files are here;
+3. a proposal whose challenge window is over, and that no request holds, is finalised;
+4. after that, claims are pushed and the bond is withdrawn;
+5. the bank is tended, after every epoch and again after some minutes (:mod:`.upkeep`);
+6. an epoch that has ended is built, published, signed and, with enough signatures, proposed.
 
 One proposal is pending at a time. An error is either fatal (the process ends) or left to the next
 tick, which waits longer after each failure. A stop is taken between steps; whatever was sent by then
@@ -14,7 +16,6 @@ is in the journal.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,49 +24,63 @@ from enum import StrEnum
 import structlog
 
 from timebank_chain.chain.addresses import address_bytes
+from timebank_chain.chain.challenge_events import LeafRequested
 from timebank_chain.chain.deployment import ensure_trusted
-from timebank_chain.chain.node_errors import translated
+from timebank_chain.chain.inquiries import open_requests
+from timebank_chain.chain.node_errors import NotMined
+from timebank_chain.chain.rate_oracle import PendingEpoch
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.system import Timebank
 from timebank_chain.epoch import EpochBuild, EpochHeader, PublishedEpoch, epoch_folder, read_epoch
 from timebank_chain.errors import (
-    CodeMismatch,
-    DeploymentError,
+    ContractError,
     EpochError,
     OracleError,
     TimebankError,
     UsageError,
-    WalletError,
-    WrongChain,
 )
+from timebank_chain.oracle.answer import answer_call, answer_key, answers_call
 from timebank_chain.oracle.claims import claim_call, outstanding, ranges, total
 from timebank_chain.oracle.clock import Clock
 from timebank_chain.oracle.close import EpochCloser
 from timebank_chain.oracle.feed import FeedChanged
 from timebank_chain.oracle.journal import Intent, Journal
-from timebank_chain.oracle.propose import finalise_call, propose_call, proposed_header, voided_headers
+from timebank_chain.oracle.loop import FATAL, guarded, repeat
+from timebank_chain.oracle.propose import (
+    Voided,
+    finalise_call,
+    propose_call,
+    proposed_header,
+    voided_headers,
+)
 from timebank_chain.oracle.settings import OracleSettings
 from timebank_chain.oracle.state import OracleState, read_state
 from timebank_chain.oracle.submit import Checkpoint, Submitter, no_checkpoint
+from timebank_chain.oracle.upkeep import Upkeep
 from timebank_chain.units import format_micro, format_time
 from timebank_chain.valuation import policy_hash
 
 log = structlog.get_logger("timebank.oracle")
 
-#: What no later tick can mend.
-FATAL = (WrongChain, CodeMismatch, DeploymentError, WalletError, UsageError)
-MAX_BACKOFF_SECONDS = 300.0
+#: Leaves shown in one transaction: some 4,000,000 gas where trees are 20 deep.
+ANSWER_BATCH = 50
+
+#: What putting the bank off does not help: fatal errors, and a transaction that is on its way.
+_NOT_FOR_LATER: tuple[type[TimebankError], ...] = (*FATAL, NotMined)
 
 
 class Did(StrEnum):
     """What a tick came to."""
 
     PROPOSED = "proposed"
+    ANSWERED = "answered"
     FINALISED = "finalised"
     CLAIMED = "claimed"
+    TENDED = "tended the bank"
     WAITING_FOR_END = "waiting for the epoch to end"
     WAITING_FOR_SIGNATURES = "waiting for signatures"
     WAITING_FOR_WINDOW = "waiting for the challenge window"
+    HELD = "held by requests for leaves"
     PAUSED = "proposals are paused"
 
 
@@ -80,7 +95,7 @@ class Tick:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do before something outside changes."""
-        return self.did not in (Did.PROPOSED, Did.FINALISED, Did.CLAIMED)
+        return self.did not in (Did.PROPOSED, Did.ANSWERED, Did.FINALISED, Did.CLAIMED, Did.TENDED)
 
 
 class OracleDaemon:
@@ -121,6 +136,7 @@ class OracleDaemon:
             journal,
             clock,
             wait_seconds=wait_seconds,
+            stop=self.stop,
             checkpoint=checkpoint,
             trust=lambda target: ensure_trusted(timebank.connection, timebank.deployment, target),
         )
@@ -131,6 +147,9 @@ class OracleDaemon:
             chain_id=timebank.connection.chain_id,
             oracle_address=address_bytes(timebank.rate_oracle.address),
             checkpoint=checkpoint,
+        )
+        self.upkeep = Upkeep(
+            timebank, settings, journal, self.submitter, stop=self.stop, checkpoint=checkpoint
         )
         self._said: object = None
 
@@ -144,7 +163,7 @@ class OracleDaemon:
         TimebankError
             If the chain, the code, the policy, the feed or the keys do not fit.
         """
-        for contract in ("RateOracle", "CreditDistributor"):
+        for contract in ("RateOracle", "LeafRequests", "CreditDistributor"):
             target = self.timebank.addresses()[contract]
             ensure_trusted(self.timebank.connection, self.timebank.deployment, target)
         state = read_state(self.timebank, self.signers[0].address)
@@ -178,38 +197,22 @@ class OracleDaemon:
         TimebankError
             A fatal error; with ``once``, any.
         """
-        failures = 0
-        while not self.stop.is_set():
-            try:
-                tick = self._guarded_tick()
-            except (*FATAL, FeedChanged):
-                raise
-            except TimebankError as error:
-                if once:
-                    raise
-                failures += 1
-                pause = min(poll_seconds * 2 ** min(failures - 1, 16), MAX_BACKOFF_SECONDS)
-                log.error("will try again", error=str(error), hint=error.hint, seconds=pause)
-                self.clock.sleep(pause)
-                continue
-            failures = 0
+
+        def step() -> bool:
+            with guarded():
+                tick = self.tick()
             if tick.idle:
                 self._say(tick)
-                if once:
-                    return
-                self.clock.sleep(poll_seconds)
-        log.info("stopped")
+            return tick.idle
 
-    def _guarded_tick(self) -> Tick:
-        """Tick; whatever node, disk or journal raise becomes one of our errors."""
-        try:
-            with translated():
-                return self.tick()
-        except (OSError, sqlite3.Error) as error:
-            raise OracleError(
-                f"a file cannot be read or written: {error}",
-                hint="look at the disk and at the rights of feed, epochs and state",
-            ) from error
+        repeat(
+            step,
+            stop=self.stop,
+            clock=self.clock,
+            poll_seconds=poll_seconds,
+            fatal=(*FATAL, FeedChanged),
+            once=once,
+        )
 
     def preview(self) -> tuple[OracleState, EpochBuild | None]:
         """Return the state and the epoch that would be closed now, built in memory; nothing is written."""
@@ -227,20 +230,94 @@ class OracleDaemon:
         self.submitter.recover()
         state = read_state(self.timebank, self.signers[0].address)
         if state.pending is not None:
-            if state.time_ms < state.pending.challenge_ends_at * 1_000:
-                until = state.pending.challenge_ends_at * 1_000
-                return Tick(Did.WAITING_FOR_WINDOW, state.pending.epoch, until)
-            self._finalise(state)
-            return Tick(Did.FINALISED, state.pending.epoch)
+            tick = self._bring_through(state, state.pending)
+            if tick.idle and self._tend(state):
+                return Tick(Did.TENDED, state.latest_epoch)
+            return tick
         if self._settle_finalised(state):
             return Tick(Did.CLAIMED, state.latest_epoch)
+        if self._tend(state):
+            return Tick(Did.TENDED, state.latest_epoch)
         return self._next_epoch(state)
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def _finalise(self, state: OracleState) -> None:
-        assert state.pending is not None  # noqa: S101 - the caller looked; this tells the type checker
-        header = self._pending_header(state.pending.epoch, state.pending.header_hash)
+    def _bring_through(self, state: OracleState, pending: PendingEpoch) -> Tick:
+        """Answer for the pending proposal while it can be challenged, then finalise it."""
+        if state.open_requests and self._answer(state, pending):
+            return Tick(Did.ANSWERED, pending.epoch)
+        if state.time_ms < pending.challenge_ends_at * 1_000:
+            return Tick(Did.WAITING_FOR_WINDOW, pending.epoch, pending.challenge_ends_at * 1_000)
+        if state.final_from is None:
+            return Tick(Did.HELD, pending.epoch)
+        if state.time_ms < state.final_from * 1_000:
+            return Tick(Did.HELD, pending.epoch, state.final_from * 1_000)
+        self._finalise(state, pending)
+        return Tick(Did.FINALISED, pending.epoch)
+
+    def _answer(self, state: OracleState, pending: PendingEpoch) -> bool:
+        """Show the leaves that are asked for, oldest request first; return whether any was shown."""
+        epoch = self._pending_files(pending)
+        if epoch is None:
+            return False
+        asked = open_requests(self.timebank, pending, state.block)
+        answered = False
+        # Whoever asks for many leaves at once, under many names, must not be faster than who shows them.
+        for at in range(0, len(asked), ANSWER_BATCH):
+            if self.stop.is_set():
+                return True
+            part = asked[at : at + ANSWER_BATCH]
+            if len(part) == 1 or not self._answer_many(pending, epoch, part):
+                answered |= self._answer_each(pending, epoch, part)
+            else:
+                answered = True
+        return answered
+
+    def _answer_many(self, pending: PendingEpoch, epoch: PublishedEpoch, asked: list[LeafRequested]) -> bool:
+        """Show many leaves in one transaction; return whether that was done, or had been."""
+        key = answer_key(pending, *asked)
+        earlier = self.journal.live("answer", pending.epoch, key)
+        if earlier is not None and earlier.outcome == "mined":
+            # As for a single one.
+            self.submitter.recheck(earlier)
+            return True
+        try:
+            call = answers_call(self.timebank, epoch, asked)
+            intent = self.submitter.perform("answer", pending.epoch, key, call)
+        except (ContractError, EpochError) as error:
+            log.warning("not answered at once, trying each", leaves=len(asked), reason=str(error))
+            return False
+        log.info("answered", epoch=pending.epoch, leaves=len(asked), tx=intent.tx_hash)
+        self.checkpoint("answered")
+        return True
+
+    def _answer_each(self, pending: PendingEpoch, epoch: PublishedEpoch, asked: list[LeafRequested]) -> bool:
+        """Show leaves one by one; return whether any was shown."""
+        answered = False
+        for request in asked:
+            if self.stop.is_set():
+                return True
+            what = {"epoch": pending.epoch, "tree": request.tree, "index": request.index}
+            key = answer_key(pending, request)
+            earlier = self.journal.live("answer", pending.epoch, key)
+            if earlier is not None and earlier.outcome == "mined":
+                # The chain shows no answer, the journal does: its block is gone, or the node is behind.
+                self.submitter.recheck(earlier)
+                continue
+            try:
+                call = answer_call(self.timebank, epoch, request)
+                intent = self.submitter.perform("answer", pending.epoch, key, call)
+            except (ContractError, EpochError) as error:
+                # Answered by somebody else, or not what was committed: the other leaves still count.
+                log.warning("not answered", **what, reason=str(error))
+                continue
+            answered = True
+            log.info("answered", **what, deposit_wei=request.deposit, tx=intent.tx_hash)
+            self.checkpoint("answered")
+        return answered
+
+    def _finalise(self, state: OracleState, pending: PendingEpoch) -> None:
+        header = self._pending_header(pending)
         call = finalise_call(self.timebank, state, header)
         intent = self.submitter.perform("finalise", header.epoch, "0x" + header.hash().hex(), call)
         log.info(
@@ -252,16 +329,20 @@ class OracleDaemon:
         )
         self.checkpoint("finalised")
 
-    def _pending_header(self, number: int, header_hash: bytes) -> EpochHeader:
-        if epoch_folder(self.settings.epochs, number).exists():
-            try:
-                header = read_epoch(self.settings.epochs, number).header
-            except EpochError as error:
-                log.warning("published files unusable, asking the chain", epoch=number, reason=str(error))
-            else:
-                if header.hash() == header_hash:
-                    return header
-        return proposed_header(self.timebank, header_hash)
+    def _pending_header(self, pending: PendingEpoch) -> EpochHeader:
+        epoch = self._pending_files(pending)
+        return proposed_header(self.timebank, pending.header_hash) if epoch is None else epoch.header
+
+    def _pending_files(self, pending: PendingEpoch) -> PublishedEpoch | None:
+        """Return the published files of the pending proposal, ``None`` if ours are of another one."""
+        if not epoch_folder(self.settings.epochs, pending.epoch).exists():
+            return None
+        try:
+            epoch = read_epoch(self.settings.epochs, pending.epoch)
+        except EpochError as error:
+            log.warning("published files unusable", epoch=pending.epoch, reason=str(error))
+            return None
+        return epoch if epoch.header.hash() == pending.header_hash else None
 
     def _settle_finalised(self, state: OracleState) -> bool:
         """Push claims of the newest epoch and take back our bond; return whether anything was sent."""
@@ -300,6 +381,19 @@ class OracleDaemon:
         self.journal.finish_claims(epoch.number)
         return bool(parts)
 
+    def _tend(self, state: OracleState) -> bool:
+        """Tend the bank if it is time; whatever is wrong there must not keep epochs from being closed."""
+        if self.stop.is_set() or not self.upkeep.is_due(state):
+            return False
+        try:
+            return self.upkeep.run(state)
+        except _NOT_FOR_LATER:
+            raise
+        except TimebankError as error:
+            self.upkeep.put_off(state)
+            log.error("the bank is tended later", error=str(error), hint=error.hint)
+            return False
+
     def _next_epoch(self, state: OracleState) -> Tick:
         number = state.latest_epoch + 1
         previous = self.closer.previous(state)
@@ -329,7 +423,7 @@ class OracleDaemon:
         state: OracleState,
         published: PublishedEpoch,
         signatures: Sequence[bytes],
-        voided: dict[bytes, str],
+        voided: dict[bytes, Voided],
     ) -> None:
         header = published.header
         key = "0x" + header.hash().hex()
@@ -347,7 +441,7 @@ class OracleDaemon:
         )
         self.checkpoint("proposed")
 
-    def _check_earlier(self, earlier: Intent | None, voided: dict[bytes, str]) -> None:
+    def _check_earlier(self, earlier: Intent | None, voided: dict[bytes, Voided]) -> None:
         """The chain shows no proposal, the journal does: its block is gone, or the node is behind."""
         if earlier is None or earlier.outcome is None:
             return

@@ -16,12 +16,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from timebank_chain.chain.open_items import ItemRow
 from timebank_chain.errors import OracleError
 
-Kind = Literal["propose", "finalise", "claim", "withdraw-bond"]
+Kind = Literal[
+    "propose",
+    "finalise",
+    "claim",
+    "withdraw-bond",
+    # Challenges: answering for our own epochs, and the watchtower's.
+    "answer",
+    "commit",
+    "prove",
+    "request",
+    "void",
+    "reclaim",
+    # Upkeep of the bank and of the market:
+    "liquidate",
+    "write-off",
+    "move",
+    "settle",
+    "lapse",
+    "pay-fees",
+    "collect",
+]
 Outcome = Literal["mined", "reverted", "superseded", "abandoned", "voided"]
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE intents (
@@ -50,6 +71,16 @@ CREATE TABLE feed_files (
 ) STRICT;
 CREATE TABLE included (record_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE claimed (account BLOB PRIMARY KEY, cumulative INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+#: Since version 2: what runs in the bank, up to a block that stands in ``meta``.
+_OPEN_ITEMS: Final = """
+CREATE TABLE open_items (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    shares TEXT NOT NULL,  -- 96 bits: more than an SQLite integer holds
+    due_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
 """
 
 
@@ -128,8 +159,12 @@ class Journal:
     def _prepare(self, identity: Mapping[str, str]) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(
+                f"BEGIN; {_SCHEMA} {_OPEN_ITEMS} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+            )
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(identity.items()))
+        elif version == 1:
+            self._db.executescript(f"BEGIN; {_OPEN_ITEMS} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;")
         elif version != _SCHEMA_VERSION:
             raise OracleError(
                 f"the journal is of version {version}, this program knows {_SCHEMA_VERSION}",
@@ -316,6 +351,44 @@ class Journal:
     def finish_claims(self, epoch: int) -> None:
         """Remember that everybody's claims of an epoch were pushed."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"claims-done:{epoch}", str(epoch)))
+
+    # --- upkeep of the bank ------------------------------------------------------------------------
+
+    def open_items(self) -> tuple[int | None, list[ItemRow]]:
+        """Return what runs in the bank, and the block up to which it is known (``None``: nothing is)."""
+        block = self._meta("open-items")
+        rows = self._db.execute("SELECT kind, name, shares, due_at FROM open_items").fetchall()
+        return None if block is None else int(block), [
+            ItemRow(kind, name, int(shares), due_at) for kind, name, shares, due_at in rows
+        ]
+
+    def keep_open_items(self, block: int, rows: Iterable[ItemRow]) -> None:
+        """Remember what runs in the bank after a block, in place of what was known before."""
+        with _transaction(self._db):
+            self._db.execute("DELETE FROM open_items")
+            self._db.executemany(
+                "INSERT INTO open_items VALUES (?, ?, ?, ?)",
+                [(row.kind, row.name, str(row.shares), row.due_at) for row in rows],
+            )
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('open-items', ?)", (str(block),))
+
+    def forget_open_items(self) -> None:
+        """Forget what runs in the bank: all events are read again."""
+        with _transaction(self._db):
+            self._db.execute("DELETE FROM open_items")
+            self._db.execute("DELETE FROM meta WHERE key = 'open-items'")
+
+    def tended(self) -> tuple[int, int] | None:
+        """Return after which epoch the bank was last tended, and when (Unix milliseconds)."""
+        found = self._meta("tended")
+        if found is None:
+            return None
+        epoch, at_ms = found.split(":")
+        return int(epoch), int(at_ms)
+
+    def mark_tended(self, epoch: int, at_ms: int) -> None:
+        """Remember that the bank was tended."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('tended', ?)", (f"{epoch}:{at_ms}",))
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

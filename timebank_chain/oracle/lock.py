@@ -31,7 +31,7 @@ class InstanceLock:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise OracleError(
-                f"another oracle (process {holder}) works in this state folder",
+                f"another process ({holder}) works in this state folder",
                 where=str(self.path),
                 hint="stop it first, or give this one its own --state folder and keystore",
             ) from None

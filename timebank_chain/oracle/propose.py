@@ -6,7 +6,9 @@ The contract checks all of this again; asking here names the way out and saves t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from timebank_chain.chain.challenge_events import LeafWithheld
 from timebank_chain.chain.events import EpochProposed, EpochVoided, read_events
 from timebank_chain.chain.system import Timebank
 from timebank_chain.chain.transactions import Call
@@ -14,6 +16,23 @@ from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import OracleError
 from timebank_chain.oracle.state import OracleState
 from timebank_chain.units import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """What became of a proposed header.
+
+    Attributes
+    ----------
+    reason
+        As it stands on chain, of the newest void.
+    withheld
+        Whether it was voided only because leaves were not shown in time: nothing in it is known to be
+        wrong, and it can be proposed again. Else governance voided it, or a fault in it was proved.
+    """
+
+    reason: str
+    withheld: bool
 
 
 def why_not_next(header: EpochHeader, state: OracleState) -> str | None:
@@ -83,7 +102,8 @@ def propose_call(
     if reason is not None:
         raise OracleError(
             f"epoch {header.epoch} cannot be proposed: {reason}",
-            hint="build it again with `timebank epoch build`, or let `timebank oracle run` do it",
+            hint=f"build it again with `timebank epoch build --rate-q24 {state.rate_q24}`, or let "
+            "`timebank oracle run` do it",
         )
     if header.end_ms > state.time_ms:
         raise OracleError(
@@ -100,7 +120,8 @@ def finalise_call(timebank: Timebank, state: OracleState, header: EpochHeader) -
     Raises
     ------
     OracleError
-        If nothing is pending, another header is, or the challenge window is open.
+        If nothing is pending, another header is, the challenge window is open, or requests for leaves
+        hold the epoch.
     """
     pending = state.pending
     if pending is None:
@@ -118,6 +139,18 @@ def finalise_call(timebank: Timebank, state: OracleState, header: EpochHeader) -
         raise OracleError(
             f"epoch {pending.epoch} can be challenged until {format_time(pending.challenge_ends_at * 1_000)}",
             hint="wait for the end of the challenge window",
+        )
+    if state.final_from is None:
+        asked = f"{state.open_requests} leaves are" if state.open_requests > 1 else "a leaf is"
+        raise OracleError(
+            f"epoch {pending.epoch} cannot become final while {asked} asked for",
+            hint="show what is asked for: `timebank oracle run` does it where it has the epoch's files",
+        )
+    if state.time_ms < state.final_from * 1_000:
+        raise OracleError(
+            f"epoch {pending.epoch} is held until {format_time(state.final_from * 1_000)}: a leaf was shown "
+            "that somebody asked for",
+            hint="wait until then: there is time to prove it wrong",
         )
     return timebank.rate_oracle.finalise(header)
 
@@ -142,17 +175,29 @@ def proposed_header(timebank: Timebank, header_hash: bytes) -> EpochHeader:
     raise OracleError(f"no proposal of header 0x{header_hash.hex()} is on this chain")
 
 
-def voided_headers(timebank: Timebank, epoch: int) -> dict[bytes, str]:
-    """Return the headers of an epoch that governance has voided, with the reasons given."""
+def voided_headers(timebank: Timebank, epoch: int) -> dict[bytes, Voided]:
+    """Return the headers of an epoch that were voided, by governance, by proof or for a withheld leaf."""
     events = read_events(
         timebank.connection,
         timebank.addresses(),
-        [EpochVoided],
+        [EpochVoided, LeafWithheld],
         from_block=timebank.deployment.first_block,
         to_block=timebank.connection.block_number(),
     )
-    return {
-        event.header_hash: event.reason
-        for event in events
-        if isinstance(event, EpochVoided) and event.epoch == epoch
-    }
+    found: dict[bytes, Voided] = {}
+    withheld: LeafWithheld | None = None
+    for event in events:
+        if isinstance(event, LeafWithheld):
+            withheld = event
+        elif isinstance(event, EpochVoided) and event.epoch == epoch:
+            # LeafRequests says it right before the oracle does; a reason alone governance could write.
+            only_withheld = (
+                withheld is not None
+                and withheld.at.transaction == event.at.transaction
+                and withheld.header_hash == event.header_hash
+            )
+            earlier = found.get(event.header_hash)
+            found[event.header_hash] = Voided(
+                event.reason, only_withheld and (earlier is None or earlier.withheld)
+            )
+    return found

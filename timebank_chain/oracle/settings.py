@@ -10,6 +10,7 @@ from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.oracle.claims import BATCH
 from timebank_chain.valuation import Policy
 
+UPKEEP_SECONDS = 600
 STATE_FOLDER = ".oracle"
 JOURNAL_FILE = "journal.sqlite"
 LOCK_FILE = "lock"
@@ -34,6 +35,8 @@ class OracleSettings:
         Where the first epoch starts; needed only until one is final.
     grace_ms
         How long after its end an epoch waits for stragglers.
+    upkeep, upkeep_seconds
+        Whether the bank is tended, and after how long again when no epoch comes before.
     data_uri_base
         Public address of ``epochs``; the header then names ``<base>/000001``.
     """
@@ -47,6 +50,8 @@ class OracleSettings:
     first_epoch_start_ms: int | None = None
     grace_ms: int = 0
     push_claims: bool = True
+    upkeep: bool = True
+    upkeep_seconds: int = UPKEEP_SECONDS
     claim_batch: int = BATCH
     data_uri_base: str = ""
     salt_key: bytes = field(default=PUBLIC_SALT_KEY, repr=False)

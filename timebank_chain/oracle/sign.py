@@ -20,7 +20,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
 from timebank_chain.chain.signer import Signer
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import TooLarge, parse_json, read_small_text
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import OracleError
 
@@ -139,9 +139,9 @@ def read_signature(path: Path) -> HeaderSignature:
         If it is no ``timebank.signature/1`` document.
     """
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise OracleError("too large for a signature", where=str(path))
-        document = parse_json(path.read_text("utf-8"))
+        document = parse_json(read_small_text(path, _MAX_FILE_BYTES))
+    except TooLarge as error:
+        raise OracleError("too large for a signature", where=str(path)) from error
     except (OSError, ValueError) as error:
         raise OracleError(f"not a readable JSON file: {error}", where=str(path)) from error
     if not isinstance(document, dict) or document.get("schema") != SIGNATURE_SCHEMA:

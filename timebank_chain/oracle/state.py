@@ -27,6 +27,11 @@ class OracleState:
         What the fee pool holds for active members: the most the next epoch's pot may be.
     withdrawable_wei
         Bonds waiting for the account asked about.
+    final_from
+        Unix seconds from which the pending proposal can be finalised: the end of its challenge window, or
+        later where leaves were asked for; ``None`` while one is, or if nothing is pending.
+    open_requests
+        How many leaves of the pending proposal are being asked for.
     """
 
     block: int
@@ -43,19 +48,27 @@ class OracleState:
     paused: bool
     bonus: MicroCredit
     withdrawable_wei: int
+    final_from: int | None
+    open_requests: int
 
 
 def read_state(timebank: Timebank, account: ChecksumAddress) -> OracleState:
     """Read the oracle's state, and the bonds waiting for ``account``, at the newest block."""
-    oracle = timebank.rate_oracle
+    oracle, requests = timebank.rate_oracle, timebank.leaf_requests
     block = timebank.connection.block_number()
+    pending = oracle.pending(block=block)
+    final_from, asked = None, 0
+    if pending is not None:
+        proposal = (pending.header_hash, pending.challenge_ends_at)
+        final_from = requests.held_until(*proposal, block=block)
+        asked = requests.open_requests(*proposal, block=block)
     return OracleState(
         block=block,
         time_ms=Milliseconds(chain_time(timebank.connection) * 1_000),
         latest_epoch=oracle.latest_epoch(block=block),
         latest_header_hash=oracle.latest_header_hash(block=block),
         latest_end_ms=oracle.latest_end_ms(block=block),
-        pending=oracle.pending(block=block),
+        pending=pending,
         policy_hash=oracle.policy_hash(block=block),
         rate_q24=oracle.rate_q24(block=block),
         quorum=frozenset(address_bytes(signer) for signer in oracle.signers(block=block)),
@@ -64,6 +77,8 @@ def read_state(timebank: Timebank, account: ChecksumAddress) -> OracleState:
         paused=oracle.proposals_paused(block=block),
         bonus=timebank.fee_pool.bonus(block=block),
         withdrawable_wei=oracle.withdrawable_wei(account, block=block),
+        final_from=final_from,
+        open_requests=asked,
     )
 
 

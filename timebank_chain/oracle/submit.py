@@ -4,7 +4,7 @@ A crash between any two of these lines leaves a state :meth:`Submitter.recover` 
 
     prepare, sign     nothing happened
     journal.intend    the same bytes are sent on the next start
-    broadcast         the receipt is looked up on the next start
+    broadcast         the receipt is looked up on the next start, and waited for while the node has it
     journal.settle    done
 
 Every effect is also idempotent in the contracts (one header an epoch, cumulative claims), so even a
@@ -13,6 +13,7 @@ lost journal repeats nothing: the daemon reads the chain before it acts.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import structlog
@@ -32,6 +33,19 @@ log = structlog.get_logger("timebank.oracle")
 
 Checkpoint = Callable[[str], None]
 _POLL_SECONDS = 0.2
+#: How long a block is still waited for after a stop: one that is about to come is not left behind.
+STOP_PATIENCE_SECONDS = 2.0
+
+
+class LeftOnItsWay(NotMined):
+    """We were asked to stop while a transaction waits for its block; the journal has it."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__(
+            f"{intent.call.contract}.{intent.call.function} is in no block yet: {intent.tx_hash}",
+            hint="the next start looks for it first and goes on from there; nothing is sent twice",
+        )
+        self.intent = intent
 
 
 def no_checkpoint(_step: str) -> None:
@@ -45,6 +59,8 @@ class Submitter:
     ----------
     wait_seconds
         How long to wait for a block before leaving an intent to the next tick.
+    stop
+        Ends the waiting within `STOP_PATIENCE_SECONDS` when it is set.
     checkpoint
         Called with the name of every step that has just been made durable.
     trust
@@ -59,6 +75,7 @@ class Submitter:
         clock: Clock,
         *,
         wait_seconds: float = 120,
+        stop: threading.Event | None = None,
         checkpoint: Checkpoint = no_checkpoint,
         trust: Callable[[ChecksumAddress | None], object] = lambda _target: None,
     ) -> None:
@@ -67,6 +84,7 @@ class Submitter:
         self.journal = journal
         self.clock = clock
         self.wait_seconds = wait_seconds
+        self.stop = stop or threading.Event()
         self.checkpoint = checkpoint
         self.trust = trust
 
@@ -85,7 +103,7 @@ class Submitter:
         ContractError
             If the contract would refuse; nothing was sent.
         NotMined
-            If no block holds it yet; the next `recover` looks again.
+            If no block holds it yet; the next `recover` looks again. `LeftOnItsWay` after a stop.
         """
         known = self.journal.live(kind, epoch, key)
         if known is not None:
@@ -132,7 +150,8 @@ class Submitter:
         if int(used) > intent.nonce:
             # The nonce is gone: to this transaction, mined just now, or to another one.
             return self._settle_by_receipt(intent) or self._settle(intent, "superseded", None)
-        if rebroadcast:
+        # What the node has needs no second broadcast, and a simulation on top of it would refuse its effect.
+        if rebroadcast and not transactions.is_known(self.connection, _hash(intent)):
             given_up = self._broadcast_again(intent)
             if given_up is not None:
                 return given_up
@@ -159,11 +178,20 @@ class Submitter:
 
     def _await(self, intent: Intent) -> Intent:
         deadline = self.clock.now_ms() + int(self.wait_seconds * 1_000)
+        stopping = False
         while True:
             found = self._settle_by_receipt(intent)
             if found is not None:
                 return found
-            if self.clock.now_ms() >= deadline:
+            now = self.clock.now_ms()
+            if self.stop.is_set() and not stopping:
+                stopping = True
+                deadline = min(deadline, now + int(STOP_PATIENCE_SECONDS * 1_000))
+            if now >= deadline:
+                if stopping:
+                    left = LeftOnItsWay(intent)
+                    log.warning("stopping with a transaction on its way", what=left.message, next=left.hint)
+                    raise left
                 raise NotMined(
                     f"{intent.call.contract}.{intent.call.function} is in no block yet: {intent.tx_hash}",
                     hint="it is in the journal and is looked for again",

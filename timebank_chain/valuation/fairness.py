@@ -61,7 +61,7 @@ def credits_at_rate(phi_micro: NDArray[np.int64], rate_q24: int) -> list[int]:
     """Return ``phi * rate >> 24`` in micro-credits, as plain integers of any size."""
     if not len(phi_micro):
         return []
-    if int(phi_micro.max()) * rate_q24 <= MAX_AMOUNT:
+    if rate_q24 <= MAX_AMOUNT and int(phi_micro.max()) * rate_q24 <= MAX_AMOUNT:
         return [int(amount) for amount in ((phi_micro * rate_q24) >> 24).tolist()]
     return [int(amount) * rate_q24 >> 24 for amount in phi_micro.tolist()]
 
@@ -70,7 +70,7 @@ def pot_shares(earned: NDArray[np.int64], pot: int, total_earned: int) -> list[i
     """Return ``earned * pot // total_earned`` in micro-credits; all 0 when nobody earned anything."""
     if not total_earned or not pot:
         return [0] * len(earned)
-    if len(earned) and int(earned.max()) * pot <= MAX_AMOUNT:
+    if len(earned) and max(int(earned.max()) * pot, pot, total_earned) <= MAX_AMOUNT:
         return [int(amount) for amount in (earned * pot // total_earned).tolist()]
     return [int(amount) * pot // total_earned for amount in earned.tolist()]
 

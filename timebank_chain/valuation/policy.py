@@ -2,8 +2,14 @@
 
 A policy is JSON (schema ``timebank.policy/1``) and is refused unless every field is known, of the right
 type and within its bounds: ranks and amounts are integers, nothing is rounded on reading. Its identity
-on chain is ``keccak256(abi.encode(Policy))`` over everything that changes a result; title and sources
-explain and are not hashed.
+on chain covers everything that changes a result; title and sources explain and are not hashed.
+
+The hash is a tree, so that a proof about one domain need not carry the others::
+
+    policy_hash = keccak256(abi.encode(PolicyHead))     name, version, decay_k, epoch_ms, initial_rate_q24,
+      |                                                 brackets hash, domains hash
+      |- keccak256(abi.encode(Bracket[]))
+      `- keccak256(abi.encodePacked(domain hashes))     each keccak256(abi.encode(DomainPolicy))
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from timebank_chain.documents import TooDeep, parse_json
+from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small_text
 from timebank_chain.errors import PolicyError
 from timebank_chain.policies import preset_names, read_preset
 from timebank_chain.units import MAX_INDICATOR, MAX_RANK_MILLI, MAX_TIME_MS, MILLI, parse_duration
@@ -32,9 +38,10 @@ MAX_NAME_BYTES = 32
 MAX_RATE_Q24 = (1 << 64) - 1
 _MAX_POLICY_BYTES = 1_000_000
 
-_POLICY_TYPE = (
-    "(bytes32,uint32,uint64,uint64,uint64,(uint32,uint16)[],"
-    "(bytes32,uint48,uint32,uint32,uint16,uint16,(uint32,uint16)[],(uint32,uint16)[],(uint32,uint16)[])[])"
+_HEAD_TYPE = "(bytes32,uint32,uint64,uint64,uint64,bytes32,bytes32)"
+_BRACKETS_TYPE = "(uint32,uint16)[]"
+_DOMAIN_TYPE = (
+    "(bytes32,uint48,uint32,uint32,uint16,uint16,(uint32,uint16)[],(uint32,uint16)[],(uint32,uint16)[])"
 )
 
 _POLICY_FIELDS = (
@@ -157,13 +164,13 @@ def load_policy(name_or_path: str | Path) -> Policy:
         return policy_from_json(read_preset(text), where=f"preset '{text}'")
     path = Path(name_or_path)
     try:
-        if path.stat().st_size > _MAX_POLICY_BYTES:
-            raise PolicyError(
-                f"a policy has at most {_MAX_POLICY_BYTES:,} bytes; this file has {path.stat().st_size:,}",
-                hint="hand in the policy document, not the activity file",
-                where=text,
-            )
-        content = path.read_text(encoding="utf-8")
+        content = read_small_text(path, _MAX_POLICY_BYTES)
+    except TooLarge as problem:
+        raise PolicyError(
+            f"a policy has at most {_MAX_POLICY_BYTES:,} bytes; this file has {problem}",
+            hint="hand in the policy document, not the activity file",
+            where=text,
+        ) from None
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         known = ", ".join(preset_names())
         raise PolicyError(
@@ -257,36 +264,92 @@ def policy_to_json(policy: Policy) -> str:
 
 @lru_cache(maxsize=64)
 def policy_hash(policy: Policy) -> bytes:
-    """Return the 32 bytes that stand for the policy on chain: ``keccak256(abi.encode(Policy))``."""
-    import sha3  # imported here: reading a policy needs neither package
-    from eth_abi.abi import encode
+    """Return the 32 bytes that stand for the policy on chain: ``keccak256(abi.encode(PolicyHead))``."""
+    return _hash_of(_HEAD_TYPE, policy_head_call(policy))
 
-    def knots(points: Iterable[Knot]) -> list[tuple[int, int]]:
-        return [(knot.raw_milli, knot.rank_milli) for knot in points]
 
-    value = (
-        _bytes32(policy.name),
-        policy.version,
-        policy.decay_k,
-        policy.epoch_ms,
-        policy.initial_rate_q24,
-        [(bracket.from_multiple_milli, bracket.slope_milli) for bracket in policy.brackets],
-        [
-            (
-                _bytes32(domain.name),
-                domain.window_ms,
-                domain.low,
-                domain.high,
-                domain.bonus_milli,
-                domain.penalty_milli,
-                knots(domain.interaction),
-                knots(domain.originality),
-                knots(domain.engagement),
-            )
-            for domain in policy.domains
-        ],
+@lru_cache(maxsize=64)
+def domain_hashes(policy: Policy) -> tuple[bytes, ...]:
+    """Return each domain's 32 bytes in index order: ``keccak256(abi.encode(DomainPolicy))``."""
+    return tuple(_hash_of(_DOMAIN_TYPE, domain_call(domain)) for domain in policy.domains)
+
+
+def policy_call(policy: Policy) -> tuple[object, ...]:
+    """Return the policy as the contracts take it: the struct ``Policy``, in the order of its fields."""
+    return (
+        *_plain_fields(policy),
+        brackets_call(policy),
+        tuple(domain_call(domain) for domain in policy.domains),
     )
-    return bytes(sha3.keccak_256(encode([_POLICY_TYPE], [value])).digest())
+
+
+def policy_from_call(values: Sequence[Any], *, title: str = "as registered on chain") -> Policy:
+    """Return the policy that the struct ``Policy`` of a call or event holds; ``policy_call`` gives it back.
+
+    Parameters
+    ----------
+    values
+        In the order of the struct's fields, as the registry has checked them.
+    title
+        What to call it: titles and sources do not stand on chain.
+
+    Raises
+    ------
+    PolicyError
+        If a name is no UTF-8.
+    """
+    name, version, decay_k, epoch_ms, rate_q24, brackets, domains = values
+    return Policy(
+        name=_name_of(name),
+        version=version,
+        title=title,
+        sources=title,
+        decay_k=decay_k,
+        epoch_ms=epoch_ms,
+        initial_rate_q24=rate_q24,
+        brackets=tuple(Bracket(*bracket) for bracket in brackets),
+        domains=tuple(
+            DomainPolicy(
+                _name_of(label),
+                *numbers,
+                *(tuple(Knot(*knot) for knot in knots) for knots in (interaction, originality, engagement)),
+            )
+            for label, *numbers, interaction, originality, engagement in domains
+        ),
+    )
+
+
+def policy_head_call(policy: Policy) -> tuple[object, ...]:
+    """Return the struct ``PolicyHead``: the policy with its lists replaced by their hashes."""
+    return (
+        *_plain_fields(policy),
+        _hash_of(_BRACKETS_TYPE, brackets_call(policy)),
+        _keccak(b"".join(domain_hashes(policy))),
+    )
+
+
+def brackets_call(policy: Policy) -> tuple[tuple[int, int], ...]:
+    """Return the fairness steps as the contracts take them: ``Bracket[]``."""
+    return tuple((bracket.from_multiple_milli, bracket.slope_milli) for bracket in policy.brackets)
+
+
+def domain_call(domain: DomainPolicy) -> tuple[object, ...]:
+    """Return one domain's rules as the contracts take them: the struct ``DomainPolicy``."""
+
+    def knots(points: Iterable[Knot]) -> tuple[tuple[int, int], ...]:
+        return tuple((knot.raw_milli, knot.rank_milli) for knot in points)
+
+    return (
+        _bytes32(domain.name),
+        domain.window_ms,
+        domain.low,
+        domain.high,
+        domain.bonus_milli,
+        domain.penalty_milli,
+        knots(domain.interaction),
+        knots(domain.originality),
+        knots(domain.engagement),
+    )
 
 
 def policy_with(
@@ -539,8 +602,40 @@ def _decay_from_tau(tau_ms: int, where: str) -> int:
         raise PolicyError(str(problem), hint="choose a mean lifetime such as 180d", where=where) from None
 
 
+def _plain_fields(policy: Policy) -> tuple[object, ...]:
+    """Return what ``Policy`` and ``PolicyHead`` begin with."""
+    return (
+        _bytes32(policy.name),
+        policy.version,
+        policy.decay_k,
+        policy.epoch_ms,
+        policy.initial_rate_q24,
+    )
+
+
+def _hash_of(kind: str, value: object) -> bytes:
+    from eth_abi.abi import encode  # imported here, as sha3 is: reading a policy needs neither package
+
+    return _keccak(encode([kind], [value]))
+
+
+def _keccak(data: bytes) -> bytes:
+    import sha3
+
+    return bytes(sha3.keccak_256(data).digest())
+
+
 def _bytes32(name: str) -> bytes:
     return name.encode("utf-8").ljust(32, b"\0")
+
+
+def _name_of(padded: bytes) -> str:
+    try:
+        return padded.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError(
+            f"the name 0x{padded.hex()} is no UTF-8", hint="whoever registered it has to give the document"
+        ) from error
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -1,0 +1,507 @@
+"""Who can do what, asked of the deployed contracts themselves: roles, and what no role reaches.
+
+No list of ours is believed. The code at every address must be the shipped artifact, so the ABI names every
+function there is. Each one that writes is called, without sending anything, by an address that nobody has:
+what it is refused with says whom it asks for. A function that asks the AccessManager belongs to the role the
+manager names; one that refuses its caller is tried again as each of our contracts, and as each member of a
+role; what is left is everybody's, as far as its own rules let them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_abi.abi import encode as abi_encode
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
+
+from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES
+from timebank_chain.chain.deployment import ensure_trusted
+from timebank_chain.chain.events import (
+    OperationCanceled,
+    OperationExecuted,
+    OperationScheduled,
+    RoleGranted,
+    TargetFunctionRoleUpdated,
+    canonical_type,
+    read_events,
+)
+from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.node_errors import InsufficientFunds, translated
+from timebank_chain.chain.openzeppelin_reverts import (
+    AccessManagedUnauthorized,
+    AccessManagerUnauthorizedAccount,
+)
+from timebank_chain.chain.revert import Revert
+from timebank_chain.chain.system import Timebank
+from timebank_chain.errors import CheckFailed, TimebankError
+
+MANAGER = "AccessManager"
+#: The role of everybody in an AccessManager.
+PUBLIC_ROLE = (1 << 64) - 1
+#: An address nobody has the key of.
+NOBODY = to_checksum_address(keccak(text="timebank: an address that holds nothing")[12:])
+
+#: What asks the manager: its own modifier, and the distributor's one question in its life.
+_ASKS_THE_MANAGER = frozenset({"AccessManagedUnauthorized", "NotAdministrator"})
+#: Only the manager itself calls it, when an administrator has it ``updateAuthority``.
+_BY_THE_MANAGER = "setAuthority"
+#: Works once: the view that is not zero any more when it is done with, and whose address it is asked about.
+_ONCE: Mapping[tuple[str, str], tuple[str, str | None]] = {
+    ("RateOracle", "setChallenge"): ("challenge", None),
+    ("RateOracle", "setRateFloat"): ("rateFloat", None),
+    ("FeePool", "setPayees"): ("timeBank", None),
+    ("FeePool", "setSpenders"): ("isSpender", "CreditPayments"),
+    ("CreditDistributor", "setRooms"): ("timeBank", None),
+}
+_GRANTS = ("grantRole", "revokeRole")
+
+#: What a restricted function does, for people; others go by their names.
+MEANINGS: Mapping[str, str] = {
+    "voidProposal": "void the pending epoch, named by its header's hash",
+    "setPolicy": "bring another registered policy into force",
+    "setRate": "set the rate of the next epochs, the base of a floating one",
+    "setFloat": "let the rate follow what is spent, or fix it where it stands",
+    "setRateFloat": "say what moves the rate; once",
+    "setQuorum": "choose who signs epochs, and how many must",
+    "setBond": "set the bond of later proposals",
+    "setChallengeWindow": "set the challenge window of later proposals",
+    "setProposalsPaused": "stop or resume new proposals",
+    "setChallenge": "say who voids proposals by proof; once",
+    "requestLink": "ask to link a placeholder to a wallet, which waits for its delay",
+    "rejectLink": "drop a requested link; the wallet itself may, too",
+    "setFee": "set the fee on payments, within its limit",
+    "setSplit": "divide later fees between depositors, bonus pot and reserve",
+    "setSpenders": "say through which contracts members spend; once",
+    "setPayees": "say who may draw on the fee pool; once",
+    "setRooms": "make the bank known to the distributor; once",
+    "addTerm": "offer another term of deposit",
+    "setTermOpen": "open or close a term for new deposits",
+    "setIncomeFee": "set the fee on deposit income, within its limit",
+    "setReleaseTime": "set how slowly income is released",
+    "setRisk": "set limits, fees and incentives of lending, within their limits",
+    "setBorrowingPaused": "stop or resume new loans",
+    "setLeaseFee": "set the fee on rent, within its limit",
+    "setLeasingPaused": "stop or resume new leases",
+    "setTradeFee": "set the fee on trades, within its limit",
+    "setTradingPaused": "stop or resume new trades",
+    "setServiceFee": "set the fee on services, within its limit",
+    "setOrderingPaused": "stop or resume new orders of services",
+    "labelRole": "name a role for explorers",
+    "setRoleAdmin": "choose which role gives and takes a role",
+    "setRoleGuardian": "choose which role drops what a role has scheduled",
+    "setGrantDelay": "set how long a newly given role waits to begin",
+    "setTargetAdminDelay": "set how long changes of a contract's rules must wait",
+    "setTargetClosed": "close the restricted functions of a contract to every role, or open them",
+    "setTargetFunctionRole": "choose which role a restricted function asks for",
+    "updateAuthority": "put a contract's restricted functions under another manager",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who holds a role, and the seconds they must schedule ahead (0: at once)."""
+
+    account: ChecksumAddress
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """One function a role may call.
+
+    Attributes
+    ----------
+    argument
+        The role it is about, where it gives, takes or guards one; else ``None``.
+    delay
+        Seconds it waits at least, whoever of the role calls; members may have to wait longer.
+    closed
+        Whether the contract is closed, so that not even the role may call now.
+    """
+
+    contract: str
+    function: str
+    signature: str
+    meaning: str
+    argument: str | None = None
+    delay: int = 0
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RolePowers:
+    """A role: who has it, who gives it, who may drop what it has scheduled, what it can do."""
+
+    role: int
+    name: str
+    members: tuple[Member, ...]
+    admin: str
+    guardian: str
+    grant_delay: int
+    powers: tuple[Power, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A function that nobody can call: only our contracts call it, or its one time is over.
+
+    ``callers`` is empty for the latter.
+    """
+
+    contract: str
+    function: str
+    signature: str
+    callers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A scheduled operation: it may run from ``ready_at`` (Unix seconds) on, until it expires."""
+
+    operation_id: bytes
+    caller: ChecksumAddress
+    contract: str
+    function: str
+    ready_at: int
+
+
+@dataclass(frozen=True)
+class Powers:
+    """All that can be done, at one block.
+
+    Attributes
+    ----------
+    reserved
+        What nobody can do: members of roles were refused as well as strangers.
+    ungoverned
+        Contracts in which no role has any function.
+    everybody
+        Contract -> signatures that ask for no role; each within its own rules.
+    signers, threshold
+        Whose signatures an epoch needs, and how many: anybody proposes, nobody without them.
+    """
+
+    block: int
+    time: int
+    roles: tuple[RolePowers, ...]
+    reserved: tuple[Reserved, ...]
+    ungoverned: tuple[str, ...]
+    everybody: Mapping[str, tuple[str, ...]]
+    waiting: tuple[Waiting, ...]
+    signers: tuple[ChecksumAddress, ...]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    contract: str
+    target: ChecksumAddress
+    name: str
+    signature: str
+    data: bytes
+
+    @property
+    def selector(self) -> bytes:
+        return self.data[:4]
+
+
+def read_powers(timebank: Timebank) -> Powers:
+    """Ask the deployed contracts who can do what, at the newest block.
+
+    Raises
+    ------
+    CodeMismatch
+        If the code at an address is not the shipped artifact: then nothing is known of its functions.
+    CheckFailed
+        If a contract obeys another manager than the deployment's.
+    InsufficientFunds
+        On the embedded chain, which lets only rich accounts try a call.
+    """
+    return _Reader(timebank).read()
+
+
+class _Reader:
+    def __init__(self, timebank: Timebank) -> None:
+        self._timebank = timebank
+        self._manager = timebank.access_manager
+        self._connection = timebank.connection
+        self._block = timebank.connection.block_number()
+        self._addresses = timebank.addresses()
+        self._members: dict[int, tuple[Member, ...]] = {}
+
+    def read(self) -> Powers:
+        for name, address in self._addresses.items():
+            ensure_trusted(self._connection, self._timebank.deployment, address)
+            self._require_manager(name, address)
+        members = self._read_members()
+        people = sorted({one.account for holders in members.values() for one in holders})
+        powers: dict[int, list[Power]] = {role: [] for role in members}
+        reserved: list[Reserved] = []
+        everybody: dict[str, list[str]] = {}
+        governed: set[str] = set()
+        for function in self._functions():
+            if function.contract == MANAGER:
+                if not self._take_managers_own(function, powers):
+                    everybody.setdefault(MANAGER, []).append(function.signature)
+                continue
+            refusal = self._refusal(function, NOBODY)
+            role = self._role_of(function, refusal)
+            if role is not None and role != PUBLIC_ROLE:
+                if self._done_with(function):
+                    reserved.append(Reserved(function.contract, function.name, function.signature, ()))
+                    continue
+                governed.add(function.contract)
+                powers.setdefault(role, []).append(self._power(function, members.get(role, ())))
+                continue
+            callers = self._callers(function, refusal, people)
+            if callers:
+                reserved.append(Reserved(function.contract, function.name, function.signature, callers))
+            else:
+                everybody.setdefault(function.contract, []).append(function.signature)
+        self._add_guards(powers)
+        with translated():
+            time = int(self._connection.w3.eth.get_block(self._block)["timestamp"])
+        return Powers(
+            block=self._block,
+            time=time,
+            roles=tuple(
+                RolePowers(
+                    role=role,
+                    name=_name(role),
+                    members=members.get(role, ()),
+                    admin=_name(self._manager.role_admin(role, block=self._block)),
+                    guardian=_name(self._manager.role_guardian(role, block=self._block)),
+                    grant_delay=self._manager.grant_delay(role, block=self._block),
+                    powers=tuple(found),
+                )
+                for role, found in sorted(powers.items())
+            ),
+            reserved=tuple(reserved),
+            ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER})),
+            everybody={name: tuple(signatures) for name, signatures in everybody.items()},
+            waiting=tuple(self._waiting()),
+            signers=tuple(self._timebank.rate_oracle.signers(block=self._block)),
+            threshold=self._timebank.rate_oracle.threshold(block=self._block),
+        )
+
+    # ------------------------------------------------------------ what the chain says
+
+    def _require_manager(self, name: str, address: ChecksumAddress) -> None:
+        if not any(entry.get("name") == "authority" for entry in load_artifact(name).abi):
+            return
+        answer = self._call(address, keccak(text="authority()")[:4], NOBODY)
+        found = to_checksum_address(answer[12:32])
+        if found != self._manager.address:
+            raise CheckFailed(
+                f"{name} obeys the manager at {found}, not the deployment's at {self._manager.address}",
+                hint="who governs it is decided there; `timebank audit` tells when it changed",
+            )
+
+    def _read_members(self) -> dict[int, tuple[Member, ...]]:
+        """Return the members of every role that was ever given or asked for."""
+        candidates: dict[int, set[ChecksumAddress]] = {ADMIN_ROLE: set()}
+        for event in self._events((RoleGranted, TargetFunctionRoleUpdated)):
+            if isinstance(event, RoleGranted):
+                candidates.setdefault(event.role_id, set()).add(event.account)
+            elif isinstance(event, TargetFunctionRoleUpdated) and event.role_id != PUBLIC_ROLE:
+                candidates.setdefault(event.role_id, set())
+        for role, accounts in candidates.items():
+            held = [
+                (account, self._manager.has_role(role, account, block=self._block))
+                for account in sorted(accounts)
+            ]
+            self._members[role] = tuple(Member(account, one.delay) for account, one in held if one.is_member)
+        return self._members
+
+    def _events(self, kinds: Sequence[type[Any]]) -> Iterable[Any]:
+        return read_events(
+            self._connection,
+            self._addresses,
+            kinds,
+            from_block=self._timebank.deployment.first_block,
+            to_block=self._block,
+        )
+
+    def _waiting(self) -> Iterable[Waiting]:
+        open_operations: dict[bytes, OperationScheduled] = {}
+        for event in self._events((OperationScheduled, OperationExecuted, OperationCanceled)):
+            if isinstance(event, OperationScheduled):
+                open_operations[event.operation_id] = event
+            else:
+                open_operations.pop(event.operation_id, None)
+        names = {(one.target, one.selector): one for one in self._functions()}
+        for operation_id, event in open_operations.items():
+            ready_at = self._manager.schedule_of(operation_id, block=self._block)
+            if ready_at:
+                known = names.get((event.target, event.data[:4]))
+                contract = known.contract if known else str(event.target)
+                function = known.name if known else f"0x{event.data[:4].hex()}"
+                yield Waiting(operation_id, event.caller, contract, function, ready_at)
+
+    # ------------------------------------------------------------ functions and whom they ask for
+
+    def _functions(self) -> Iterable[_Function]:
+        for contract, target in self._addresses.items():
+            for entry in load_artifact(contract).abi:
+                if entry["type"] == "function" and entry["stateMutability"] not in ("view", "pure"):
+                    inputs = entry["inputs"]
+                    types = [canonical_type(parameter) for parameter in inputs]
+                    signature = f"{entry['name']}({','.join(types)})"
+                    data = keccak(text=signature)[:4]
+                    data += abi_encode(types, [_nothing(parameter) for parameter in inputs])
+                    yield _Function(contract, target, entry["name"], signature, data)
+
+    def _call(self, target: ChecksumAddress, data: bytes, sender: ChecksumAddress) -> bytes:
+        with translated():
+            call: Any = {"from": sender, "to": target, "data": HexBytes(data)}
+            return bytes(self._connection.w3.eth.call(call, self._block))
+
+    def _refusal(self, function: _Function, sender: ChecksumAddress) -> TimebankError | None:
+        """Return what a call of nothing but zeros is refused with; ``None`` if it would go through."""
+        try:
+            self._call(function.target, function.data, sender)
+        except InsufficientFunds:
+            raise
+        except TimebankError as refusal:
+            return refusal
+        return None
+
+    def _role_of(self, function: _Function, refusal: TimebankError | None) -> int | None:
+        """Return the role a function asks for; ``None`` if it asks for none."""
+        if function.name == _BY_THE_MANAGER:
+            return None
+        role = self._manager.function_role(function.target, function.selector, block=self._block)
+        # A function that also lets others through may not ask for the role when called with zeros.
+        asks = type(refusal).__name__ in _ASKS_THE_MANAGER
+        return role if asks or role != ADMIN_ROLE else None
+
+    def _callers(
+        self, function: _Function, refusal: TimebankError | None, people: Sequence[ChecksumAddress]
+    ) -> tuple[str, ...]:
+        """Return which of our contracts a function lets through that refuses everybody else."""
+        if function.name == _BY_THE_MANAGER:
+            return (MANAGER,)
+        if not isinstance(refusal, Revert) or NOBODY not in refusal.values.values():
+            return ()
+        callers = tuple(
+            name
+            for name, address in self._addresses.items()
+            if type(self._refusal(function, address)) is not type(refusal)
+        )
+        for account in people if callers else ():
+            if account not in self._addresses.values() and not isinstance(
+                self._refusal(function, account), type(refusal)
+            ):
+                raise CheckFailed(f"{function.contract}.{function.signature} lets {account} through")
+        return callers
+
+    def _done_with(self, function: _Function) -> bool:
+        once = _ONCE.get((function.contract, function.name))
+        if once is None:
+            return False
+        view, about = once
+        data = keccak(text=f"{view}()" if about is None else f"{view}(address)")[:4]
+        if about is not None:
+            data += abi_encode(["address"], [self._addresses[about]])
+        return any(self._call(function.target, data, NOBODY))
+
+    def _power(self, function: _Function, members: Sequence[Member]) -> Power:
+        closed = self._manager.is_closed(function.target, block=self._block)
+        for one in members:
+            can = self._manager.can_call(one.account, function.target, function.selector, block=self._block)
+            if (can.immediate, can.delay) != ((False, 0) if closed else (one.delay == 0, one.delay)):
+                raise CheckFailed(
+                    f"the manager lets {one.account} call {function.contract}.{function.name} otherwise than "
+                    f"its role says: {'at once' if can.immediate else f'after {can.delay} s'}",
+                    hint="ask another node; if it says the same, run timebank audit",
+                )
+        return Power(
+            function.contract, function.name, function.signature, _meaning(function.name), closed=closed
+        )
+
+    # ------------------------------------------------------------ the manager's own functions
+
+    def _take_managers_own(self, function: _Function, powers: dict[int, list[Power]]) -> bool:
+        """Add one of the manager's own functions to the role it asks for; ``False`` if it asks for none."""
+        refusal = self._refusal(function, NOBODY)
+        if not isinstance(refusal, AccessManagerUnauthorizedAccount):
+            if isinstance(refusal, AccessManagedUnauthorized):
+                raise CheckFailed(f"{MANAGER}.{function.signature} asks another manager")
+            return False
+        if function.name not in _GRANTS:
+            role = int(refusal.values["roleId"])
+            powers.setdefault(role, []).append(
+                Power(
+                    MANAGER,
+                    function.name,
+                    function.signature,
+                    _meaning(function.name),
+                    delay=self._admin_delay(function.name),
+                )
+            )
+            return True
+        for role in sorted(self._members):
+            giver = self._manager.role_admin(role, block=self._block)
+            verb = "give" if function.name == "grantRole" else "take away"
+            powers.setdefault(giver, []).append(
+                Power(
+                    MANAGER,
+                    function.name,
+                    function.signature,
+                    f"{verb} the role {_name(role)}",
+                    argument=_name(role),
+                )
+            )
+        return True
+
+    def _admin_delay(self, function: str) -> int:
+        """Return the least of the delays that contracts ask for before their rules are changed."""
+        if function not in ("setTargetClosed", "setTargetFunctionRole", "updateAuthority"):
+            return 0
+        return min(
+            self._manager.target_admin_delay(address, block=self._block)
+            for name, address in self._addresses.items()
+            if name != MANAGER
+        )
+
+    def _add_guards(self, powers: dict[int, list[Power]]) -> None:
+        def cancel(guardian: int, what: str, role: str | None) -> None:
+            signature = "cancel(address,address,bytes)"
+            powers.setdefault(guardian, []).append(
+                Power(MANAGER, "cancel", signature, f"drop what {what} has scheduled", argument=role)
+            )
+
+        # Administrators may drop anything, guardians what their role's members have scheduled.
+        cancel(ADMIN_ROLE, "any role", None)
+        for role in sorted(self._members):
+            guardian = self._manager.role_guardian(role, block=self._block)
+            if guardian != ADMIN_ROLE:
+                cancel(guardian, _name(role), _name(role))
+
+
+def _name(role: int) -> str:
+    return ROLE_NAMES.get(role, "everybody" if role == PUBLIC_ROLE else f"role {role}")
+
+
+def _meaning(function: str) -> str:
+    """Return what a function does; of one we have no words for, its name in words."""
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in function)
+    return MEANINGS.get(function, words)
+
+
+def _nothing(parameter: Mapping[str, Any]) -> Any:
+    """Return the emptiest value of an ABI parameter."""
+    kind = str(parameter["type"])
+    if kind.endswith("[]"):
+        return []
+    if kind.startswith("tuple"):
+        return tuple(_nothing(part) for part in parameter["components"])
+    if kind.startswith("bytes"):
+        return bytes(int(kind[5:] or 0))
+    return {"address": ZERO_ADDRESS, "bool": False, "string": ""}.get(kind, 0)
