@@ -23,7 +23,9 @@ def identity() -> Policy:
     return load_policy("identity")
 
 
-def activity(members: Sequence[str], *, number: int, times: int = 2) -> ActivityTable:
+def activity(
+    members: Sequence[str], *, number: int, times: int = 2, origin_ms: int = START_MS
+) -> ActivityTable:
     """``times`` acts of each member in the epoch ``number``; the nth member's are the more original."""
     policy = identity()
     rows = [(member, n, act) for n, member in enumerate(members) for act in range(times)]
@@ -33,7 +35,7 @@ def activity(members: Sequence[str], *, number: int, times: int = 2) -> Activity
         member=[member for member, _, _ in rows],
         domain=[policy.domains[0].name] * count,
         occurred_ms=np.array(
-            [START_MS + (number - 1) * EPOCH_MS + 1_000 * (act + 1) for _, _, act in rows], dtype=np.int64
+            [origin_ms + (number - 1) * EPOCH_MS + 1_000 * (act + 1) for _, _, act in rows], dtype=np.int64
         ),
         window_ms=np.zeros(count, dtype=np.int64),
         interaction_milli=np.full(count, 4_000, dtype=np.uint32),
@@ -44,14 +46,23 @@ def activity(members: Sequence[str], *, number: int, times: int = 2) -> Activity
 
 
 def publish_next(
-    timebank: Timebank, epochs: Path, members: Sequence[str], addresses: Mapping[str, str]
+    timebank: Timebank,
+    epochs: Path,
+    members: Sequence[str],
+    addresses: Mapping[str, str],
+    *,
+    origin_ms: int = START_MS,
 ) -> PublishedEpoch:
-    """Build and publish the next epoch; members without an address earn under their placeholder."""
+    """Build and publish the next epoch; members without an address earn under their placeholder.
+
+    ``origin_ms`` is where the first epoch starts: standing fades from an epoch's end on, so tests of it start
+    at the chain's own time.
+    """
     number = timebank.rate_oracle.latest_epoch() + 1
     previous = read_epoch(epochs, number - 1) if number > 1 else None
-    start = START_MS + (number - 1) * EPOCH_MS
+    start = origin_ms + (number - 1) * EPOCH_MS
     build = build_epoch(
-        activity(members, number=number),
+        activity(members, number=number, origin_ms=origin_ms),
         Members({member: address_bytes(address) for member, address in addresses.items()}),
         identity(),
         start_ms=start,

@@ -17,14 +17,17 @@ from eth_utils import keccak
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.deployment import deploy
-from timebank_chain.chain.deployment_plan import DeploymentPlan
+from timebank_chain.chain.deployment_plan import DeploymentPlan, usual_answer_time
 from timebank_chain.chain.signer import LocalSigner
 from timebank_chain.chain.system import Timebank, open_timebank
 from timebank_chain.chain.transactions import Call, Receipt, send
+from timebank_chain.epoch.evidence import Evidence
+from timebank_chain.epoch.faults import TreeName
 from timebank_chain.epoch.header import EpochHeader
 from timebank_chain.epoch.leaves import AccountLeaf
 from timebank_chain.epoch.tree import MerkleTree
 from timebank_chain.units import Q24
+from timebank_chain.valuation import load_policy, policy_hash
 
 ROLES = (
     "deployer",
@@ -37,7 +40,8 @@ ROLES = (
     "payee",
     "stranger",
 )
-POLICY_HASH = keccak(text="a policy for tests")
+POLICY = replace(load_policy("identity"), name="a policy for tests")
+POLICY_HASH = policy_hash(POLICY)
 THRESHOLD = 3
 EPOCH_MS = 60_000
 GENESIS_MS = 1_700_000_000_000
@@ -69,7 +73,7 @@ def fund(connection: Connection, wei: int = 50 * 10**18) -> None:
 def plan(**changes: object) -> DeploymentPlan:
     """The plan the worlds are deployed by."""
     usual = DeploymentPlan(
-        policy_hash=POLICY_HASH,
+        policy=POLICY,
         policy_uri="",
         rate_q24=Q24,
         signers=tuple(sorted((SIGNERS[f"signer{n}"].address for n in range(1, 6)), key=str.lower)),
@@ -83,6 +87,8 @@ def plan(**changes: object) -> DeploymentPlan:
         link_delay=7200,
         fee_bps=50,
     )
+    window = changes.get("challenge_window", usual.challenge_window)
+    changes = {"answer_time": usual_answer_time(window), **changes}  # type: ignore[arg-type]  # a window is an int
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
@@ -159,6 +165,22 @@ class World:
         oracle = self.timebank.rate_oracle
         return self.send(
             "proposer", oracle.propose(header, self.quorum_signatures(header), oracle.bond_wei())
+        )
+
+    def prove(self, role: str, evidence: Evidence, salt: bytes = bytes(32)) -> Receipt:
+        """Commit to a proof, then show it."""
+        challenge = self.timebank.epoch_challenge
+        proof = challenge.prove(evidence, salt)
+        self.send(role, challenge.commit(challenge.commitment_of(self.address(role), proof.data)))
+        # A node simulates on the newest block, where the commitment does not count yet.
+        self.connection.advance_time(1)
+        return self.send(role, proof)
+
+    def ask(self, role: str, header: EpochHeader, tree: TreeName, index: int) -> Receipt:
+        """Ask for a leaf of the pending epoch, at today's price."""
+        requests = self.timebank.leaf_requests
+        return self.send(
+            role, requests.request_leaf(header, tree, index, requests.request_price(self.address(role)))
         )
 
     def finalise(self, header: EpochHeader) -> Receipt:

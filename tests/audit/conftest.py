@@ -1,4 +1,4 @@
-"""One honest history on a chain of its own, rolled back before every test; copies of its epochs."""
+"""Honest histories on chains of their own, rolled back before every test; copies of their epochs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.bank_history import BankHistory, make_bank_history
+from tests.audit.challenge_history import make_challenge_history
 from tests.audit.history import History, make_history
 from tests.chain_fixtures import snapshot, start_anvil, stop
 from timebank_chain.chain.connection import connect
@@ -36,6 +38,60 @@ def _anvil_history(
 def history(_anvil_history: tuple[History, Callable[[], None]], tmp_path: Path) -> History:
     """The history on anvil, to be spoiled: the chain is rolled back, the epochs are a copy."""
     made, back = _anvil_history
+    back()
+    copy = tmp_path / "epochs"
+    shutil.copytree(made.epochs, copy)
+    return replace(made, folder=tmp_path, epochs=copy)
+
+
+@pytest.fixture(scope="session")
+def embedded_challenge_history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """The history of challenges on the embedded chain; nobody may change it."""
+    return make_challenge_history(connect(), tmp_path_factory.mktemp("embedded-challenge-history"))
+
+
+@pytest.fixture(scope="session")
+def _anvil_challenge_history(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[History, Callable[[], None]]]:
+    process, url = start_anvil()
+    try:
+        history = make_challenge_history(connect(url), tmp_path_factory.mktemp("anvil-challenge-history"))
+        yield history, snapshot(history.connection)
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def challenge_history(_anvil_challenge_history: tuple[History, Callable[[], None]]) -> History:
+    """The history of challenges on anvil, to be spoiled: the chain is rolled back."""
+    made, back = _anvil_challenge_history
+    back()
+    return made
+
+
+@pytest.fixture(scope="session")
+def embedded_bank_history(tmp_path_factory: pytest.TempPathFactory) -> BankHistory:
+    """The bank's history on the embedded chain; nobody may change it."""
+    return make_bank_history(connect(), tmp_path_factory.mktemp("embedded-bank-history"))
+
+
+@pytest.fixture(scope="session")
+def _anvil_bank_history(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[BankHistory, Callable[[], None]]]:
+    process, url = start_anvil()
+    try:
+        history = make_bank_history(connect(url), tmp_path_factory.mktemp("anvil-bank-history"))
+        yield history, snapshot(history.connection)
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def bank_history(_anvil_bank_history: tuple[BankHistory, Callable[[], None]], tmp_path: Path) -> BankHistory:
+    """The bank's history on anvil, to be spoiled: the chain is rolled back, the epochs are a copy."""
+    made, back = _anvil_bank_history
     back()
     copy = tmp_path / "epochs"
     shutil.copytree(made.epochs, copy)

@@ -41,10 +41,12 @@ from timebank_chain.epoch import (
     tree_depth,
 )
 from timebank_chain.units import Q24
-from timebank_chain.valuation import Policy, policy_from_json, policy_hash
+from timebank_chain.valuation import Policy, policy_from_json
 
 START_MS = 1_700_000_000_000
 EPOCH_MS = 3_600_000
+#: Micro-credits that double the rate: as many as some epochs mint.
+FLOAT_STEP = 50_000_000
 NEWCOMER = "newcomer"
 WINDOW_MS = 60_000
 
@@ -136,7 +138,7 @@ def _records(draw: random.Random) -> Iterator[RawRecord]:
 def make_history(connection: Connection, folder: Path) -> History:
     """Live through the whole history on a fresh chain."""
     policy = the_policy()
-    world = deploy_world(connection, policy_hash=policy_hash(policy), link_delay=600)
+    world = deploy_world(connection, policy=policy, link_delay=600)
     history = History(
         world, folder, folder / "epochs", folder / "deployment.json", folder / "activity.parquet", policy
     )
@@ -149,6 +151,7 @@ def make_history(connection: Connection, folder: Path) -> History:
     _claim(world, first, "member1")
     _claim_everybody(world, first)
     _link_and_claim(world, first)
+    govern(world, world.timebank.rate_float.set_float(FLOAT_STEP))
     _pay(world)
     pot = world.timebank.fee_pool.bonus()
     assert pot > 0

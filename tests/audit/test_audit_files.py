@@ -156,7 +156,10 @@ def test_a_changed_policy_file(copied: History) -> None:
     (path,) = (copied.epochs / "policies").glob("*.json")
     edit_json(path, {"version": 2})
     report = audit(copied)
-    assert failed(report) == ["A26"]
+    assert failed(report) == ["A26", "A48"]
+    (difference,) = report.check("A48").differences
+    assert difference.where == f"{path}, version"
+    assert (difference.expected, difference.found) == ("1", "2")
 
 
 def test_a_changed_policy_file_that_values_otherwise(copied: History) -> None:
@@ -164,7 +167,7 @@ def test_a_changed_policy_file_that_values_otherwise(copied: History) -> None:
     document = json.loads(path.read_text())
     document["decay_k"] //= 2
     path.write_text(json.dumps(document))
-    assert {"A26", "A27", "A28", "A30", "A31"} <= set(failed(audit(copied)))
+    assert {"A26", "A27", "A28", "A30", "A31", "A48"} <= set(failed(audit(copied)))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe\x00"])

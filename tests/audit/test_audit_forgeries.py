@@ -61,6 +61,31 @@ def test_forged_claimed(history: History) -> None:
     assert history.world.address("member1") in report.check("A12").differences[0].where
 
 
+def test_forged_standing_order(history: History) -> None:
+    """A bank's friend has a member's later claims deposited: no event, and no sum is off."""
+    slot = mapping_slot(raw(history, "member1"), 2)
+    claimed = history.world.timebank.credit_distributor.claimed(history.world.address("member1"))
+    forge(history, "CreditDistributor", slot, claimed | 1 << 72)
+    assert failed(audit(history)) == ["A9"]
+
+
+@pytest.mark.parametrize("creditor", [1, 2])
+def test_forged_pledge_of_claims(history: History, creditor: int) -> None:
+    slot = mapping_slot(raw(history, "member1"), 2)
+    claimed = history.world.timebank.credit_distributor.claimed(history.world.address("member1"))
+    forge(history, "CreditDistributor", slot, claimed | creditor << 64)
+    assert failed(audit(history)) == ["A9"]
+
+
+@pytest.mark.parametrize("contract", ["CreditDistributor", "FeePool"])
+def test_forged_room_or_payee(history: History, contract: str) -> None:
+    """Whoever took the lending pool's place could pledge all claims, or empty the reserve."""
+    forge(history, contract, 4 if contract == "CreditDistributor" else 3, int.from_bytes(UNKNOWN, "big"))
+    report = audit(history)
+    assert failed(report) == ["A4", "A9"]
+    assert report.check("A4").differences[0].where == f"{contract}.lending"
+
+
 def test_forged_root_that_claims_are_paid_from(history: History) -> None:
     forge(history, "CreditDistributor", 1, (1 << 224) | 3)
     report = audit(history)
@@ -114,6 +139,20 @@ def test_forged_state_that_no_view_shows(history: History) -> None:
     request = int.from_bytes(raw(history, "stranger"), "big") | 1 << 160
     forge(history, "MemberRegistry", mapping_slot(placeholder, 2), request)
     assert failed(audit(history)) == ["A9"]
+
+
+def test_forged_policy_registration(history: History) -> None:
+    """Rules that nobody saw could be put in force: no event, and no view of a known policy is off."""
+    forge(history, "PolicyRegistry", mapping_slot(b"\x07" * 32, 0), 1)
+    assert failed(audit(history)) == ["A9"]
+
+
+def test_forgotten_policy_registration(history: History) -> None:
+    digest = history.world.timebank.rate_oracle.policy_hash()
+    forge(history, "PolicyRegistry", mapping_slot(digest, 0), 0)
+    report = audit(history)
+    assert failed(report) == ["A9", "A48"]
+    assert report.check("A48").differences[0].where == f"PolicyRegistry.isRegistered(0x{digest.hex()})"
 
 
 def test_forged_signer(history: History) -> None:

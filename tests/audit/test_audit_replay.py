@@ -4,6 +4,9 @@ replay
 ├── transfers, mints and burns add up
 ├── spending what nobody gave is an anomaly
 ├── a claim that does not continue the last is an anomaly
+├── a route belongs to the claim before it, once
+├── depositors are paid their whole account, losses as far as the reserve goes; what comes back joins it
+├── rooms and payees set a second time are anomalies
 ├── a second link, a confirmation without a request, a rejection of nothing are anomalies
 ├── an epoch finalised or voided that is not pending is an anomaly
 ├── a bond withdrawn that is not the owner's is an anomaly
@@ -90,6 +93,75 @@ def test_spending_what_nobody_gave() -> None:
 def test_a_claim_that_does_not_continue_the_last(second: tuple[str, str, dict[str, Any]]) -> None:
     assert len(played(claimed(10, 10), second).anomalies_of("claims")) == 1
     assert not played(claimed(10, 10), claimed(5, 15)).anomalies
+
+
+def routed(account: str = GIVER) -> tuple[str, str, dict[str, Any]]:
+    args = {"account": account, "creditor": TAKER, "toCreditor": 4, "depositId": 0, "toDeposit": 0}
+    return "CreditDistributor", "ClaimRouted", args
+
+
+def in_one_transaction(*steps: tuple[str, str, dict[str, Any]]) -> Ledger:
+    return replay(Event(*step, 1, log, bytes(32), 0) for log, step in enumerate(steps))
+
+
+def test_a_route_belongs_to_the_claim_before_it() -> None:
+    ledger = in_one_transaction(claimed(10, 10), routed(), claimed(5, 15))
+    assert not ledger.anomalies
+    assert [ledger.routes.get(claim.event.position) is not None for claim in ledger.claims] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "steps", [[routed()], [claimed(5, 5), routed(TAKER)], [claimed(5, 5), routed(), routed()]]
+)
+def test_a_route_without_its_claim(steps: list[tuple[str, str, dict[str, Any]]]) -> None:
+    assert len(in_one_transaction(*steps).anomalies_of("claims")) == 1
+
+
+def test_a_route_in_another_transaction() -> None:
+    assert len(played(claimed(5, 5), routed()).anomalies_of("claims")) == 1
+
+
+def fee_pool(name: str, **args: Any) -> tuple[str, str, dict[str, Any]]:
+    return "FeePool", name, args
+
+
+COLLECTED = fee_pool("FeesCollected", amount=100, toDepositors=50, toBonus=30, toReserve=20)
+
+
+def test_payees_draw_on_their_accounts() -> None:
+    ledger = played(
+        COLLECTED,
+        fee_pool("DepositorsPaid", amount=50),
+        fee_pool("LossCovered", loss=15, paid=15),
+        fee_pool("LossCovered", loss=15, paid=5),
+        fee_pool("LossCovered", loss=15, paid=0),
+        fee_pool("ReserveRestored", amount=7),
+    )
+    assert not ledger.anomalies
+    assert (ledger.fees.depositors, ledger.fees.bonus, ledger.fees.reserve) == (0, 30, 7)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        fee_pool("DepositorsPaid", amount=49),
+        fee_pool("DepositorsPaid", amount=51),
+        fee_pool("LossCovered", loss=15, paid=14),
+        fee_pool("LossCovered", loss=15, paid=16),
+        fee_pool("LossCovered", loss=25, paid=21),
+    ],
+)
+def test_a_draw_of_another_sum(draw: tuple[str, str, dict[str, Any]]) -> None:
+    assert len(played(COLLECTED, draw).anomalies_of("fees")) == 1
+
+
+def test_rooms_and_payees_set_twice() -> None:
+    rooms = ("CreditDistributor", "RoomsSet", {"timeBank": GIVER, "lending": TAKER, "lease": ZERO_ADDRESS})
+    payees = fee_pool("PayeesSet", timeBank=GIVER, lending=TAKER)
+    ledger = played(rooms, payees)
+    assert not ledger.anomalies
+    assert (ledger.rooms["lending"], ledger.payees) == (TAKER, {"timeBank": GIVER, "lending": TAKER})
+    assert len(played(rooms, rooms, payees, payees).anomalies_of("wiring")) == 2
 
 
 @pytest.mark.parametrize(

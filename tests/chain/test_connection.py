@@ -26,6 +26,8 @@ import pytest
 
 from tests.chain_fixtures import free_port
 from timebank_chain.chain.connection import Connection, connect, shown_url
+from timebank_chain.chain.signer import LocalSigner
+from timebank_chain.chain.transactions import Call, send
 from timebank_chain.errors import ConnectionFailed, UsageError, WrongChain
 
 
@@ -118,6 +120,16 @@ def test_embedded_clock_catches_up_and_never_jumps_ahead() -> None:
     ahead = connection.timestamp()
     connection.catch_up()
     assert connection.timestamp() == ahead
+
+
+def test_embedded_clock_moves_a_little_after_a_long_pause() -> None:
+    connection = connect()
+    rich, poor = (LocalSigner(key) for key in connection.development_keys()[:2])
+    time.sleep(4.1)
+    # This block's time was fixed before the pause, the time of the one after it is the present.
+    send(connection, rich, Call("coin", "transfer", poor.address, b"", value=1))
+    before = connection.timestamp()
+    assert connection.advance_time(1) > before
 
 
 def test_wrong_chain_is_named_with_both_ids(chain: Connection) -> None:

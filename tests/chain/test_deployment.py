@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from tests.chain_fixtures import snapshot
-from tests.world import SIGNERS, World, plan
+from tests.world import POLICY, SIGNERS, World, plan
 from timebank_chain.artifacts import load_artifact, standard_input
 from timebank_chain.chain import deployment as deployment_module
 from timebank_chain.chain.access_manager import (
@@ -48,13 +48,14 @@ from timebank_chain.chain.deployment import (
     load_deployment,
 )
 from timebank_chain.chain.deployment_plan import DeploymentPlan, FeeSplit
+from timebank_chain.chain.rate_float import Floating
 from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.chain.system import open_timebank
 from timebank_chain.chain.verification import verify_deployment
 from timebank_chain.errors import CodeMismatch, DeploymentError, UsageError, WrongChain
 
 DEPLOYER = SIGNERS["deployer"]
-TRANSACTIONS = 5
+TRANSACTIONS = 15
 
 
 def sent_by_deployer(connection: Connection) -> int:
@@ -73,12 +74,24 @@ class TestDeploy:
     def test_parameters_arrived(self, world: World) -> None:
         timebank, wanted = world.timebank, plan()
         assert timebank.rate_oracle.policy_hash() == wanted.policy_hash
+        assert timebank.policy_registry.is_registered(wanted.policy_hash)
+        assert not timebank.policy_registry.is_registered(bytes(32))
         assert timebank.rate_oracle.rate_q24() == wanted.rate_q24
         assert tuple(timebank.rate_oracle.signers()) == wanted.signers
         assert timebank.rate_oracle.threshold() == 3
         assert timebank.rate_oracle.bond_wei() == wanted.bond_wei
         assert timebank.rate_oracle.challenge_window() == 3600
         assert timebank.rate_oracle.challenger_share_bps() == 5000
+        assert timebank.rate_oracle.challenge() == timebank.epoch_challenge.address
+        assert timebank.rate_oracle.leaf_requests() == timebank.leaf_requests.address
+        assert timebank.epoch_challenge.oracle() == timebank.rate_oracle.address
+        assert timebank.leaf_requests.oracle() == timebank.rate_oracle.address
+        assert timebank.rate_oracle.rate_float() == timebank.rate_float.address
+        assert timebank.rate_float.floating() == Floating(0, wanted.rate_q24, wanted.rate_q24, 0, 0)  # type: ignore[arg-type]  # plain integers as rates
+        assert timebank.fee_pool.is_spender(timebank.credit_payments.address)
+        assert not timebank.fee_pool.is_spender(DEPLOYER.address)
+        assert timebank.leaf_requests.answer_time() == 75
+        assert timebank.leaf_requests.request_deposit_wei() == wanted.request_deposit_wei
         assert timebank.member_registry.link_delay() == 7200
         assert timebank.credit_payments.fee_bps() == 50
         assert timebank.fee_pool.split() == (4000, 4000, 2000)
@@ -218,7 +231,8 @@ class TestResume:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"policy_hash": b"short"}, "policy hash"),
+        ({"policy": replace(POLICY, version=0)}, "refuse the policy: 0 is out of range"),
+        ({"policy": replace(POLICY, domains=())}, "refuse the policy: 0 domains"),
         ({"signers": (SIGNERS["signer1"].address,) * 3}, "named twice"),
         ({"threshold": 6}, "threshold of 6 with 5"),
         ({"threshold": 0}, "threshold of 0"),
@@ -228,6 +242,10 @@ class TestResume:
         ({"challenge_window": 0}, "challenge window"),
         ({"governance_delay": 3600}, "could never be voided"),
         ({"challenger_share_bps": 10_001}, "10001"),
+        ({"answer_time": 0}, "answer time of 0 s"),
+        ({"answer_time": 901}, "answer time of 901 s with a challenge window of 3600 s"),
+        ({"request_deposit_wei": 0}, "deposit of 0 wei"),
+        ({"request_deposit_wei": 1 << 96}, "deposit of 79228162514264337593543950336 wei"),
     ],
 )
 def test_impossible_plans_are_named(change: dict[str, Any], said: str) -> None:

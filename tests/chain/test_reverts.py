@@ -9,7 +9,7 @@
     |- Error(string), Panic, unknown selector, cut-off data
     on both chains
     |- a refusal is raised by its name when simulated, nothing is sent
-    `- no funds, used nonce, no contract: each its own exception
+    `- no funds, used nonce, no contract, another contract: each its own exception
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.world import SIGNERS, World
 from timebank_chain.artifacts import artifact_names, load_artifact
 from timebank_chain.chain import reverts as catalogue
 from timebank_chain.chain.attention_credit import AttentionCredit
+from timebank_chain.chain.bank_reverts import NotBorrower
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.events import canonical_type
 from timebank_chain.chain.node_errors import InsufficientFunds, NonceTaken, NotADeployment
@@ -39,6 +40,7 @@ from timebank_chain.chain.reverts import (
     NothingToClaim,
     Panicked,
     PayeeIsPayer,
+    PolicyMismatch,
     RequireFailed,
     UnknownRevert,
     decode,
@@ -47,9 +49,12 @@ from timebank_chain.chain.reverts import (
     selector_of,
 )
 from timebank_chain.chain.signer import LocalSigner
+from timebank_chain.chain.time_bank import TimeBank
 from timebank_chain.chain.transactions import Call, send
 from timebank_chain.errors import ContractError, TransactionFailed
 
+#: Declared a second time with other names of its values, where EpochChallenge means a part of a policy.
+ALSO: dict[type[Revert], str] = {PolicyMismatch: "PolicyMismatch(bytes32 given, bytes32 expected)"}
 SAMPLES = {"address": "0x" + "11" * 20, "string": "text"}
 
 
@@ -70,7 +75,14 @@ def declared() -> dict[str, set[str]]:
 
 
 def test_every_custom_error_has_its_exception_and_no_more() -> None:
-    assert {kind.SIGNATURE for kind in reverts()} == set(declared())
+    assert {kind.SIGNATURE for kind in reverts()} | set(ALSO.values()) == set(declared())
+
+
+@pytest.mark.parametrize("kind", ALSO, ids=lambda kind: kind.__name__)
+def test_other_names_of_the_same_error_have_its_selector(kind: type[Revert]) -> None:
+    inside = ALSO[kind].removeprefix(f"{kind.__name__}(").removesuffix(")")
+    types = ",".join(part.split()[0] for part in inside.split(", "))
+    assert keccak(text=f"{kind.__name__}({types})")[:4] == selector_of(kind)
 
 
 def test_class_and_signature_agree() -> None:
@@ -104,6 +116,13 @@ def test_values_come_by_name() -> None:
     assert f"nothing to claim for {account}: all 5.000000 credits" in error.message
 
 
+def test_a_borrower_of_zeros_is_said_in_words() -> None:
+    values = {"receiptId": 7, "caller": SIGNERS["member1"].address, "borrower": "0x" + "00" * 20}
+    error = NotBorrower(values)
+    assert error.message == str(error) == "receipt 7 is not pledged to the pool"
+    assert "was pledged by" in NotBorrower(values | {"borrower": SIGNERS["member2"].address}).message
+
+
 def test_reason_panic_and_unknown() -> None:
     assert isinstance(decode(keccak(text="Error(string)")[:4] + encode(["string"], ["four"])), RequireFailed)
     panic = decode(keccak(text="Panic(uint256)")[:4] + encode(["uint256"], [0x11]))
@@ -120,9 +139,18 @@ def test_cut_off_data_is_unknown_not_a_crash() -> None:
         assert isinstance(decode(whole[:length]), UnknownRevert), length
 
 
-def test_catalogue_covers_both_modules() -> None:
+def test_catalogue_covers_all_modules() -> None:
     modules = {kind.__module__ for kind in reverts()}
-    assert modules == {catalogue.__name__, "timebank_chain.chain.openzeppelin_reverts"}
+    assert modules == {
+        catalogue.__name__,
+        "timebank_chain.chain.bank_reverts",
+        "timebank_chain.chain.challenge_reverts",
+        "timebank_chain.chain.exchange_reverts",
+        "timebank_chain.chain.float_reverts",
+        "timebank_chain.chain.openzeppelin_reverts",
+        "timebank_chain.chain.policy_reverts",
+        "timebank_chain.chain.service_reverts",
+    }
 
 
 class TestOnChain:
@@ -176,3 +204,9 @@ class TestOnChain:
     def test_reading_where_no_contract_is(self, chain: Connection) -> None:
         with pytest.raises(NotADeployment):
             AttentionCredit(chain, SIGNERS["payee"].address).total_supply()
+
+
+def test_reading_from_another_contract_of_ours(world: World) -> None:
+    swapped = TimeBank(world.connection, world.timebank.credit_lending.address)
+    with pytest.raises(NotADeployment, match="does not answer termCount as TimeBank does"):
+        swapped.terms()

@@ -53,7 +53,6 @@ from timebank_chain.chain.statement import read_statement
 from timebank_chain.chain.system import GovernanceState
 from timebank_chain.epoch import PublishedEpoch
 from timebank_chain.errors import CheckFailed, EpochError, TamperedEpoch
-from timebank_chain.valuation.policy import policy_hash
 
 QUORUM = [SIGNERS[f"signer{n}"] for n in range(1, 4)]
 
@@ -141,7 +140,7 @@ class TestStatement:
 @pytest.fixture
 def claimable(tmp_path: Path) -> tuple[World, Path, PublishedEpoch]:
     """A system under the identity policy with one published, proposed, not yet final epoch."""
-    world = deploy_world(connect(), policy_hash=policy_hash(identity()))
+    world = deploy_world(connect(), policy=identity())
     epochs = tmp_path / "epochs"
     published = publish_next(world.timebank, epochs, ["ada", "bob"], {"ada": SIGNERS["member1"].address})
     propose(world.timebank, published, QUORUM)
@@ -218,7 +217,7 @@ class TestClaimFromFiles:
     ) -> None:
         world, _, published = claimable
         finalise(world.timebank, published, SIGNERS["stranger"])
-        other = deploy_world(connect(), policy_hash=policy_hash(identity()))
+        other = deploy_world(connect(), policy=identity())
         elsewhere = tmp_path / "elsewhere"
         publish_next(other.timebank, elsewhere, ["ada"], {"ada": world.address("member1")})
         with pytest.raises(TamperedEpoch, match="final on chain"):

@@ -11,6 +11,7 @@
     steps: prepare -> sign -> broadcast twice -> wait once
     reverted in the block although simulated: named
     receipt as JSON: integers, hex
+    encoding: a number that does not fit is wrong usage, by function and value
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from eth_utils.crypto import keccak
 
 from tests.world import SIGNERS, World
 from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.contract import encode
 from timebank_chain.chain.node_errors import NotMined
 from timebank_chain.chain.openzeppelin_reverts import ERC20InsufficientBalance
 from timebank_chain.chain.signer import LocalSigner
@@ -35,6 +37,7 @@ from timebank_chain.chain.transactions import (
     sign,
     wait,
 )
+from timebank_chain.errors import UsageError
 
 PAYEE = SIGNERS["payee"].address
 
@@ -94,6 +97,13 @@ def test_small_balance_can_still_send(chain: Connection) -> None:
 def test_nonces_are_consecutive(chain: Connection) -> None:
     nonces = [send(chain, SIGNERS["stranger"], coin(1)).prepared.fields["nonce"] for _ in range(3)]
     assert nonces == [0, 1, 2]
+
+
+@pytest.mark.parametrize("value", [1 << 256, -1])
+def test_number_that_does_not_fit_is_wrong_usage(value: int) -> None:
+    with pytest.raises(UsageError, match=rf"^{value} is out of range for TimeBank.ownerOf$") as raised:
+        encode("TimeBank", "ownerOf", value)
+    assert "uint256" in str(raised.value.hint)
 
 
 def test_steps_one_by_one_and_broadcast_twice(chain: Connection) -> None:

@@ -4,6 +4,7 @@
 |- usage (exit 2): no start, no policy, no length, an end in the future, two ways to end, a gap, no folder,
 |  an address without checksum, nothing or two things to prove
 |- trouble (exit 1): a cut activity table or epoch file (named), another window, no such epoch
+|- corrupting: what was planted where, --list, JSON; the honest folder stays as it is
 `- a failed check (exit 3): a lie that hangs together, a flipped bit in a proof, a proof of another epoch
 """
 
@@ -316,6 +317,14 @@ FRESH = ["build", "--activity", "ACTIVITY", "--epochs", "FRESH", "--policy", "PO
         (["prove", "--epochs", "EPOCHS", "--account", "LOWER"], 2, "has no checksum"),
         (["prove", "--check", "POLICY", "--member", "m1"], 2, "--check takes a proof file"),
         (["receipt", "--epochs", "EPOCHS"], 2, "say whose receipt"),
+        (["corrupt", "--epochs", "EPOCHS", "--to", "FRESH"], 2, "say what shall be wrong"),
+        (["corrupt", "--class", "1", "--epochs", "EPOCHS"], 2, "no folder for the wrong epoch"),
+        (["corrupt", "--class", "1", "--variant", "mint", "--to", "FRESH"], 2, "has no variant 'mint'"),
+        (["corrupt", "--class", "1", "--at", "middle", "--to", "FRESH"], 2, "'middle' is no place"),
+        (["corrupt", "--class", "1", "--epochs", "EPOCHS", "--to", "EPOCHS"], 1, "among the honest"),
+        (["corrupt", "--class", "8", "--epoch", "1", "--epochs", "EPOCHS", "--to", "FRESH"], 1, "no place"),
+        (["corrupt", "--class", "1", "--at", "999", "--epochs", "EPOCHS", "--to", "FRESH"], 1, "no place"),
+        (["corrupt", "--class", "1", "--epoch", "9", "--epochs", "EPOCHS", "--to", "FRESH"], 1, "epoch 9"),
     ],
 )
 def test_wrong_input_gets_one_sentence_and_a_way_out(
@@ -345,7 +354,48 @@ def test_wrong_input_gets_one_sentence_and_a_way_out(
     assert not (tmp_path / "fresh").exists()
 
 
-@pytest.mark.parametrize("verb", ["build", "inspect", "verify", "prove", "receipt"])
+def test_a_corrupted_epoch_is_wrong_where_it_says(world: Path, tmp_path: Path) -> None:
+    drill = tmp_path / "drill"
+    options = ("--class", "7", "--at", "last", "--rehash", "--epochs", world / "epochs", "--to", drill)
+    done = run("corrupt", *options)
+    assert done.code == 0, done.err
+    assert "for tests and drills only: this epoch is wrong on purpose" in done.out
+    assert "class 7, mint: account 6: mint is " in done.out
+    assert read_epoch(drill, 2).header.hash().hex() in done.out
+    assert run("verify", "--epochs", drill, "--epoch", "1").code == 0
+    checked = run("verify", "--epochs", drill, "--epoch", "2")
+    assert checked.code == 3
+    assert "row 6" in checked.out
+    again = run("corrupt", *options, "--json")
+    assert again.code == 1
+    assert "there is an epoch 2 already" in again.document["error"]["message"]
+
+
+def test_a_corrupted_epoch_as_json_shows_the_leaf_that_is_withheld(world: Path, tmp_path: Path) -> None:
+    options = ("--class", "10", "--at", "3", "--epoch", "1", "--epochs", world / "epochs")
+    done = run("corrupt", *options, "--to", tmp_path / "drill", "--json")
+    assert done.code == 0, done.err
+    document = done.document
+    assert document["purpose"] == "tests and drills only"
+    assert document["planted"]["class"] == 10
+    assert document["planted"]["index"] == document["shown"]["position"] == 3
+    assert document["proposable"] is True
+    assert document["headerHash"] != document["honestHeaderHash"]
+    assert not (tmp_path / "drill" / "000002").exists()
+    leaf = read_epoch(tmp_path / "drill", 1).activities.leaf(3)
+    assert document["shown"]["leaf"]["value"] == leaf.value + 1
+
+
+def test_the_ways_to_corrupt_are_listed() -> None:
+    done = run("corrupt", "--list")
+    assert done.code == 0
+    assert "for tests and drills only" in done.out
+    document = run("corrupt", "--list", "--json").document
+    assert {entry["class"] for entry in document["variants"]} == set(range(1, 11))
+    assert all(entry["variant"] in done.out for entry in document["variants"])
+
+
+@pytest.mark.parametrize("verb", ["build", "inspect", "verify", "prove", "receipt", "corrupt"])
 def test_every_help_has_an_example(verb: str) -> None:
     done = run(verb, "--help")
     assert done.code == 0

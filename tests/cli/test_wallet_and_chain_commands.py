@@ -3,10 +3,11 @@
 ::
 
     chain
-    |- deploy: dry run sends nothing; deploys; again does nothing; impossible plans (exit 1)
+    |- deploy: dry run sends nothing; deploys; again does nothing; impossible plans (exit 2)
     |- status: text and JSON
     |- verify: passes; changed code -> exit 3, naming the contract
     |- set-rate, set-policy, set-quorum, void-epoch: schedule, wait, execute
+    |- a float: none unless deployed with one or set, shown by status, set in two runs
     |- void-epoch is bound to a header: by number, by hash, after another proposal took the number, too late
     `- pause: at once
     wallet
@@ -49,7 +50,8 @@ from timebank_chain.config import (
     ENV_PASSWORD,
     ENV_RPC_URL,
 )
-from timebank_chain.valuation.policy import load_policy, policy_hash
+from timebank_chain.epoch.evidence import AccountEvidence
+from timebank_chain.valuation.policy import load_policy, policy_call, policy_hash
 
 pytestmark = pytest.mark.anvil
 
@@ -115,7 +117,7 @@ def sender(role: str) -> list[str]:
 @pytest.fixture
 def deployed(home: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, World]:
     """A deployed system, its manifest in the environment, one final epoch in ``epochs``."""
-    world = deploy_world(anvil, policy_hash=policy_hash(identity()), governance_delay=600)
+    world = deploy_world(anvil, policy=identity(), governance_delay=600)
     manifest = home / "deployment.json"
     manifest.write_text(json.dumps(world.timebank.deployment.to_json()))
     monkeypatch.setenv(ENV_DEPLOYMENT, str(manifest))
@@ -168,14 +170,21 @@ class TestChain:
     @pytest.mark.parametrize(
         ("change", "code", "said"),
         [
-            (["--threshold", "3"], 1, "threshold of 3 with 2 signers"),
-            (["--governance-delay", "2h"], 1, "could never be voided"),
+            (["--threshold", "0"], 2, "threshold of 0 with 2 signers"),
+            (["--threshold", "3"], 2, "threshold of 3 with 2 signers"),
+            (["--governance-delay", "2h"], 2, "could never be voided"),
             (["--fee-split", "1/2/3"], 2, "adds up to 6"),
             (["--bond", "lots"], 2, "not an amount of coins"),
             (["--challenge-window", "soon"], 2, "--challenge-window"),
+            (["--answer-time", "0s"], 2, "answer time of 0 s"),
+            (["--answer-time", "20m"], 2, "answer time of 1200 s"),
+            (["--challenger-share-bps", "10001"], 2, "10001"),
+            (["--rate", "0"], 2, "rate 0 is not between"),
+            (["--request-deposit", "0"], 2, "deposit of 0 wei"),
             (["--signer", SIGNERS["signer3"].address.lower()], 2, SIGNERS["signer3"].address),
             (["--policy", "nonsense"], 1, "nonsense"),
-            (["--fee-bps", "2000"], 1, "2000 basis points"),
+            (["--fee-bps", "2000"], 2, "2000 basis points"),
+            (["--float-step", "lots"], 2, "--float-step"),
         ],
     )
     def test_impossible_plans(
@@ -197,6 +206,33 @@ class TestChain:
         assert (facts["latest_epoch"], facts["supply_micro"], facts["pending"]) == (1, 0, None)
         assert facts["policy_hash"] == "0x" + policy_hash(identity()).hex()
         assert facts["roles"]["ADMIN"] == [{"account": SIGNERS["governor"].address, "delay": 600}]
+
+    def test_status_shows_what_holds_a_proposal(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        member = world.address("member1")
+        epoch = world.make_epoch({member: 5, world.address("member2"): 7})
+        header = replace(epoch.header, policy_hash=world.timebank.rate_oracle.policy_hash())
+        world.propose(header)
+        assert run("chain", "status", "--json").document["pending"]["open_requests"] == []
+        price = run("chain", "status", "--json").document["leaf_requests"]["deposit_wei"]
+        world.ask("stranger", header, "account", 1)
+        facts = run("chain", "status", "--json").document
+        (asked,) = facts["pending"]["open_requests"]
+        assert (asked["tree"], asked["index"], asked["deposit_wei"]) == ("account", 1, price)
+        assert asked["requester"] == world.address("stranger")
+        assert facts["pending"]["held_until"] is None
+        shown = run("chain", "status")
+        assert shown.code == 0, shown.err
+        assert "account 1, to be shown by" in shown.out
+        assert "all that is asked for is shown" in shown.out
+        leaf = AccountEvidence((epoch.leaves[1],), tuple(epoch.tree.range_proof(1, 1)))
+        receipt = world.send("payee", world.timebank.leaf_requests.answer_account(header, leaf))
+        shown_at = world.connection.w3.eth.get_block(receipt.block_number)["timestamp"]
+        facts = run("chain", "status", "--json").document
+        assert facts["pending"]["open_requests"] == []
+        window_end = facts["pending"]["challenge_ends_at"]
+        answer_time = facts["leaf_requests"]["answer_time"]
+        assert facts["pending"]["held_until"] == max(window_end, shown_at + answer_time)
 
     def test_verify_names_changed_code(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed
@@ -228,6 +264,36 @@ class TestChain:
         assert refused.code == 1
         assert refused.error["code"] == "AccessManagedUnauthorized"
 
+    def test_a_float_is_deployed_and_shown(self, home: Path, anvil: Connection) -> None:
+        manifest = home / "floating" / "deployment.json"
+        shown = run(*DEPLOY, "--float-step", "250000", "--deployment", manifest, "--dry-run")
+        assert "doubles with 250,000.000000 credits spent" in " ".join(shown.out.split())
+        done = run(*DEPLOY, "--float-step", "250000", "--deployment", manifest, "--yes", "--json")
+        assert done.document["deployment"]["parameters"]["floatStepMicro"] == 250_000_000_000
+        facts = run("chain", "status", "--deployment", manifest, "--json").document
+        assert facts["float"] == {
+            "step_micro": 250_000_000_000,
+            "base_rate_q24": facts["oracle"]["rate_q24"],
+            "excess_micro": 0,
+            "demand_micro": 0,
+        }
+        assert "excess 0.000000" in run("chain", "status", "--deployment", manifest).out
+        assert run("chain", "verify", "--deployment", manifest).code == 0
+
+    def test_a_float_is_set_in_two_runs(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        assert run("chain", "status", "--json").document["float"]["step_micro"] == 0
+        assert "fixed" in run("chain", "status").out
+        self.govern(world, "set-float", "12.5")
+        assert world.timebank.rate_float.floating().step == 12_500_000
+        assert run("chain", "status", "--json").document["float"]["step_micro"] == 12_500_000
+        self.govern(world, "set-float", "0")
+        assert world.timebank.rate_float.floating().step == 0
+        refused = run("chain", "set-float", "1", *sender("stranger"), "--yes", "--json")
+        assert refused.error["code"] == "AccessManagedUnauthorized"
+        for wrong in ("lots", "-1", "0.0000001"):
+            assert run("chain", "set-float", wrong).code == 2
+
     def govern(self, world: World, *arguments: object) -> None:
         command = ["chain", *arguments, *sender("governor"), "--yes", "--json"]
         scheduled = run(*command)
@@ -250,6 +316,34 @@ class TestChain:
         assert (set(oracle.signers()), oracle.threshold()) == ({MEMBER, PAYEE}, 2)
         assert run("chain", "set-quorum", "--signer", MEMBER, "--threshold", 2).code == 2
         assert run("chain", "set-rate", "0").code == 2
+
+    def test_a_policy_is_registered_before_it_is_set(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        registry, block = world.timebank.policy_registry, world.connection.block_number()
+        digest = policy_hash(load_policy("git"))
+        command = ["chain", "set-policy", "git", *sender("governor"), "--yes"]
+
+        rehearsal = run(*command, "--json", "--dry-run").document
+        assert (rehearsal["state"], rehearsal["sent"]) == ("unregistered", False)
+        assert rehearsal["call"] == "PolicyRegistry.register"
+        assert "nothing was sent" in run(*command, "--dry-run").err
+        refused = run("chain", "set-policy", "git", *sender("stranger"), "--yes", "--json")
+        assert refused.error["code"] == "AccessManagedUnauthorized"
+        assert not registry.is_registered(digest)
+        assert world.connection.block_number() == block
+
+        scheduled = run(*command, "--json").document
+        assert scheduled["state"] == "scheduled"
+        assert scheduled["policy_hash"] == "0x" + digest.hex()
+        assert scheduled["registration"]["call"] == "PolicyRegistry.register"
+        assert registry.is_registered(digest)
+        waiting = run(*command, "--json").document
+        assert (waiting["state"], waiting["registration"]) == ("waiting", None)
+
+        # Registered by whomever: the governor's command has nothing to add.
+        world.send("stranger", registry.register(policy_call(load_policy("stackexchange"))))
+        other = ["chain", "set-policy", "stackexchange", *command[3:], "--json"]
+        assert run(*other).document["registration"] is None
 
     def test_a_void_is_for_one_header(self, deployed: tuple[Path, World]) -> None:
         home, world = deployed
@@ -345,6 +439,8 @@ class TestMoney:
         assert claimed.code == 0, claimed.err
         got = claimed.document["amount_micro"]
         assert claimed.document["epoch"] == 1
+        assert (claimed.document["to_wallet_micro"], claimed.document["receiver"]) == (got, MEMBER)
+        assert (claimed.document["to_creditor_micro"], claimed.document["deposit_id"]) == (0, None)
         sent = run("wallet", "send", PAYEE, "0.5", *sender("member1"), "--yes")
         assert sent.code == 0, sent.err
         paid = run(

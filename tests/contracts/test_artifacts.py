@@ -24,10 +24,19 @@ SHIPPED = (
     "AccessManager",
     "AttentionCredit",
     "CreditDistributor",
+    "CreditExchange",
+    "CreditLease",
+    "CreditLending",
     "CreditPayments",
+    "EpochChallenge",
     "FeePool",
+    "LeafRequests",
     "MemberRegistry",
+    "PolicyRegistry",
+    "RateFloat",
     "RateOracle",
+    "ServiceEscrow",
+    "TimeBank",
 )
 MAX_CODE = 24_576
 MAX_INITCODE = 49_152

@@ -18,7 +18,7 @@ import pytest
 
 from tests.contracts.forge import CONTRACTS, forge_binary
 
-ROOMS = ("governance", "interfaces", "libraries", "oracle", "test", "token")
+ROOMS = ("bank", "governance", "interfaces", "lending", "libraries", "market", "oracle", "test", "token")
 TEST_FUNCTION = re.compile(r"^\s*function ((?:test|testFuzz|invariant)_\w+)\(", re.MULTILINE)
 
 pytestmark = pytest.mark.anvil

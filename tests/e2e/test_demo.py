@@ -3,6 +3,8 @@
 timebank demo
   on a small repository, embedded chain
     ends green, exit 0, and its JSON adds up
+    tells the bank's chapter: deposit, loan, lease, due day, default, recovery
+    tells the market's chapter: a service paid and rated, a quarrel that time ends
     keeps what --keep names, and refuses to overwrite it
   on a real anvil ....................... ends green; a stranger's `timebank audit` on what was kept too
   on the libuv history through a mapping, on both Stack Exchange dumps ... ends green
@@ -22,6 +24,7 @@ from typing import Any
 import pytest
 
 from tests.activity.builders import research_data
+from tests.demo.community import community
 
 TIMEBANK = Path(sys.executable).with_name("timebank")
 pytestmark = pytest.mark.e2e
@@ -41,34 +44,9 @@ def told(*words: str) -> dict[str, Any]:
     return document
 
 
-def committed(folder: Path, number: int, author: str, *trailers: str) -> None:
-    stamp = f"{1_770_000_000 + number * 40_000} +0000"
-    environment = {
-        **os.environ,
-        "GIT_AUTHOR_NAME": author,
-        "GIT_AUTHOR_EMAIL": f"{author.lower()}@example.org",
-        "GIT_COMMITTER_NAME": author,
-        "GIT_COMMITTER_EMAIL": f"{author.lower()}@example.org",
-        "GIT_AUTHOR_DATE": stamp,
-        "GIT_COMMITTER_DATE": stamp,
-    }
-    (folder / f"part{number % 4}.txt").write_text(f"line {number}\n" * (5 + number))
-    subprocess.run(["git", "add", "-A"], cwd=folder, check=True, env=environment)
-    message = f"Change {number}\n\n" + "\n".join(trailers)
-    subprocess.run(["git", "commit", "-qm", message], cwd=folder, check=True, env=environment)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("community")
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    people = ["Ada", "Grace", "Edsger", "Barbara"]
-    for number in range(24):
-        author = people[number % 3]
-        reviewer = people[(number + 1) % 4]
-        trailer = f"Reviewed-by: {reviewer} <{reviewer.lower()}@example.org>"
-        committed(folder, number, author, *([trailer] if number % 2 else []))
-    return folder
+    return community(tmp_path_factory.mktemp("community"))
 
 
 def adds_up(story: dict[str, Any]) -> None:
@@ -90,10 +68,41 @@ def adds_up(story: dict[str, Any]) -> None:
     assert receipt["mint"] == receipt["mint_by_rate"] + receipt["mint_from_pot"]
 
 
+def the_bank_is_whole(story: dict[str, Any]) -> None:
+    """Every scene of the bank's chapter, in order, and what was lost comes back."""
+    scenes = {scene["what"]: scene for scene in story["bank"]}
+    told = [scene["what"] for scene in story["bank"]]
+    order = [
+        "standing order", "lend", "claim deposited", "borrow", "lease", "borrow on standing",
+        "settled on the due day", "repay", "withdraw", "default", "written off", "recovered",
+    ]  # fmt: skip
+    places = [told.index(what) for what in order]
+    assert places == sorted(places), told
+    lost, back = scenes["written off"]["amount_micro"], scenes["recovered"]["amount_micro"]
+    assert 0 < back <= lost == scenes["default"]["amount_micro"]
+
+
+def the_market_is_whole(story: dict[str, Any]) -> None:
+    """One order is paid and rated, the other's credits divided without the arbiter; half an offer is sold."""
+    scenes = story["services"]
+    assert [scene["what"] for scene in scenes] == [
+        "offer", "order", "deliver", "approved", "rated", "rated",
+        "order", "deliver", "partial", "dispute", "no ruling in time",
+        "sell order", "bought", "cancelled",
+    ]  # fmt: skip
+    price = scenes[0]["amount_micro"]
+    assert scenes[3]["amount_micro"] == price
+    assert scenes[-4]["amount_micro"] == price // 2
+    offered, bought, rest = (scene["amount_micro"] for scene in scenes[-3:])
+    assert offered == bought + rest > bought > 0
+
+
 def test_a_small_community_on_the_embedded_chain(repository: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     story = told("demo", "--repo", str(repository), "--keep", str(kept))
     adds_up(story)
+    the_bank_is_whole(story)
+    the_market_is_whole(story)
     assert story["linked"] is not None, "the fourth person gets a wallet later"
     assert len(story["epochs"]) == 4
     for name in ("activity.parquet", "rejects.csv", "members.csv", "deployment.json", "story.json"):
@@ -118,6 +127,8 @@ def test_on_anvil_a_stranger_can_audit_afterwards(repository: Path, tmp_path: Pa
     kept = tmp_path / "kept"
     story = told("demo", "--repo", str(repository), "--rpc-url", anvil_url, "--keep", str(kept))
     adds_up(story)
+    the_bank_is_whole(story)
+    the_market_is_whole(story)
     audit = told(
         "audit", "--rpc-url", anvil_url, "--deployment", str(kept / "deployment.json"),
         "--epochs", str(kept / "epochs"),

@@ -32,12 +32,12 @@ from tests.world import SIGNERS, fund, plan
 from timebank_chain.audit import run_audit
 from timebank_chain.chain.connection import connect
 from timebank_chain.chain.deployment import deploy, load_deployment
+from timebank_chain.chain.event import Event
 from timebank_chain.chain.events import (
     BondWithdrawn,
     Claimed,
     EpochFinalised,
     EpochProposed,
-    Event,
     read_events,
 )
 from timebank_chain.chain.keystore import KeystoreWallets
@@ -46,7 +46,7 @@ from timebank_chain.cli.ingest import app as ingest_app
 from timebank_chain.cli.oracle import app
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import OracleError
-from timebank_chain.valuation import load_policy, policy_hash, policy_to_json, policy_with
+from timebank_chain.valuation import load_policy, policy_to_json, policy_with
 
 pytestmark = [pytest.mark.anvil, pytest.mark.e2e]
 
@@ -170,7 +170,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             connection,
             SIGNERS["deployer"],
             plan(
-                policy_hash=policy_hash(policy),
+                policy=policy,
                 signers=tuple(quorum),
                 threshold=2,
                 challenge_window=WINDOW_SECONDS,
@@ -261,7 +261,7 @@ def test_stops_while_idle_and_refuses_a_second_daemon(site: Site) -> None:
     wait_for(daemon, "waiting for the epoch to end", 1)
     second = site.call("run", *site.run_arguments("signer1"))
     assert second.returncode == 1
-    assert f"another oracle (process {daemon.pid}) works in this state folder" in second.stderr
+    assert f"another process ({daemon.pid}) works in this state folder" in second.stderr
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(timeout=TIMEOUT) == 0
     site.start_ms -= 3_600_000

@@ -40,7 +40,7 @@ def test_the_tutorial_ends_with_a_green_audit(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("GREEN:") == 2, done.stdout
+    assert done.stdout.count("GREEN:") == 3, done.stdout
     assert "activity.rejects.csv" in done.stdout + done.stderr, "the row without a zone is not lost"
     rejects = (tmp_path / "my-timebank" / "activity.rejects.csv").read_text()
     assert "answer-2" in rejects and "zone" in rejects

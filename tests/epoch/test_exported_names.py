@@ -3,6 +3,16 @@
 from timebank_chain import epoch
 
 NAMES = [
+    "position_fault",
+    "find_faults",
+    "evidence_of",
+    "HeadEvidence",
+    "Fault",
+    "Evidence",
+    "DomainEvidence",
+    "CommittedLeaf",
+    "ActivityEvidence",
+    "AccountEvidence",
     "AccountLeaf",
     "AccountProof",
     "AccountRows",
@@ -11,6 +21,7 @@ NAMES = [
     "ActivityRows",
     "EpochBuild",
     "EpochHeader",
+    "FetchOptions",
     "Finding",
     "LeftOut",
     "MerkleTree",
@@ -22,6 +33,8 @@ NAMES = [
     "build_epoch",
     "domain_separator",
     "epoch_folder",
+    "fetch_epoch",
+    "fetch_policy",
     "keccak_many",
     "policy_file",
     "proof_from_json",

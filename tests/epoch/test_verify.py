@@ -150,6 +150,23 @@ def test_activities_out_of_order_are_named(
     assert message in findings[0].message
 
 
+def test_a_record_under_two_accounts_is_named(epochs: list[PublishedEpoch], tmp_path: Path) -> None:
+    rows = epochs[1].activities
+    last_of_first = int(epochs[1].accounts.activity_end[0]) - 1
+    record = rows.record_id[last_of_first].tobytes()
+    # A greater id keeps the first account's rows in order: nothing but the repeat is wrong.
+    other = next(row for row in range(last_of_first + 1, len(rows)) if rows.record_id[row].tobytes() > record)
+    forged = sample.forge(
+        tmp_path,
+        epochs[1],
+        activities=sample.changed(rows, "record_id", last_of_first, rows.record_id[other].tobytes()),
+    )
+    assert [str(finding) for finding in verify_epoch(forged, epochs[0], sample.policy())] == [
+        f"activities.parquet, row {other}, field 'record_id': 0x{rows.record_id[other].tobytes().hex()} "
+        f"stands twice: in row {last_of_first} too"
+    ]
+
+
 def test_a_dropped_activity_is_noticed(epochs: list[PublishedEpoch], tmp_path: Path) -> None:
     count = len(epochs[1].activities)
     acts = take(epochs[1].activities, [row for row in range(count) if row != 4])

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from tests.world import SIGNERS, World, fund, plan
 from timebank_chain.activity import placeholder_address
+from timebank_chain.chain.challenge_events import AccountAnswered, ActivityAnswered
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.deployment import deploy
+from timebank_chain.chain.event import Event
 from timebank_chain.chain.events import (
     BondWithdrawn,
     Claimed,
     EpochFinalised,
     EpochProposed,
-    Event,
     read_events,
 )
 from timebank_chain.chain.system import open_timebank
@@ -27,10 +28,11 @@ from timebank_chain.oracle.journal import Journal
 from timebank_chain.oracle.settings import OracleSettings
 from timebank_chain.oracle.state import chain_time
 from timebank_chain.oracle.submit import Checkpoint, no_checkpoint
-from timebank_chain.valuation import Policy, load_policy, policy_hash, policy_with
+from timebank_chain.valuation import Policy, load_policy, policy_with
 
 EPOCH_MS = 60_000
 WINDOW_SECONDS = 10
+ANSWER_SECONDS = 2
 QUORUM = ("signer1", "signer2", "signer3")
 THRESHOLD = 2
 HEADER = "id,member,domain,occurred,interaction,originality,engagement\n"
@@ -120,6 +122,17 @@ class Stage:
         )
         return list(found)
 
+    def answers(self) -> list[ActivityAnswered | AccountAnswered]:
+        """Leaves that were shown on chain."""
+        timebank = self.world.timebank
+        found = read_events(
+            timebank.connection,
+            timebank.addresses(),
+            [ActivityAnswered, AccountAnswered],
+            from_block=timebank.deployment.first_block,
+        )
+        return [one for one in found if isinstance(one, ActivityAnswered | AccountAnswered)]
+
     def counts(self) -> dict[str, int]:
         """How many events of each kind are on chain."""
         names = [type(event).__name__ for event in self.events()]
@@ -146,10 +159,11 @@ def set_stage(connection: Connection, folder: Path) -> Stage:
         connection,
         SIGNERS["deployer"],
         plan(
-            policy_hash=policy_hash(policy),
+            policy=policy,
             signers=tuple(quorum),
             threshold=THRESHOLD,
             challenge_window=WINDOW_SECONDS,
+            answer_time=ANSWER_SECONDS,
             governance_delay=1,
             link_delay=1,
         ),

@@ -9,7 +9,10 @@ crash
 |- after the journal was written and before the broadcast: the very same transaction is sent
 |- after the broadcast: its receipt is found
 |- between two batches of claims: the rest is claimed, nothing twice
+|- while leaves are asked for: each is shown once, whichever step of an answer was the last
 |- with a journalled transaction that is not wanted any more: it is given up
+|- after each named step of the bank's upkeep, and at all of them in turn: every loan, lease and deposit is
+|  closed once, fees and income are passed on once
 `- with the nonce taken by another program: the intent is superseded, the effect still comes once
 """
 
@@ -17,9 +20,19 @@ from __future__ import annotations
 
 import pytest
 
+from tests.oracle.owing import KINDS, tend
 from tests.oracle.stage import EPOCH_MS, WINDOW_SECONDS, Stage
 from tests.world import SIGNERS
 from timebank_chain.chain import transactions
+from timebank_chain.chain.bank_events import (
+    FeesPaid,
+    IncomeReceived,
+    LeaseSettled,
+    Liquidated,
+    RolledOver,
+    WrittenOff,
+)
+from timebank_chain.chain.events import read_events
 from timebank_chain.chain.transactions import Call
 from timebank_chain.epoch import read_epoch
 from timebank_chain.oracle.daemon import Did
@@ -42,6 +55,11 @@ STEPS = (
     "withdraw-bond: intended",
     "withdraw-bond: broadcast",
     "withdraw-bond: mined",
+)
+ANSWER_STEPS = ("answer: intended", "answer: broadcast", "answer: mined", "answered")
+UPKEEP_STEPS = (
+    *(f"{kind}: {step}" for kind in KINDS for step in ("intended", "broadcast", "mined")),
+    "tended",
 )
 ONCE = {"BondWithdrawn": 1, "Claimed": 3, "EpochFinalised": 1, "EpochProposed": 1}
 
@@ -68,7 +86,8 @@ def busy(stage: Stage) -> Stage:
     """An ended epoch with three members in it."""
     for second, member in enumerate(("member1", "member2", "member3"), start=5):
         stage.act(f"act {second}", member, second)
-    stage.world.connection.advance_time(EPOCH_MS // 1_000 + 2)
+    end = (stage.start_ms + EPOCH_MS) // 1_000
+    stage.world.connection.advance_time(end + 2 - stage.world.connection.timestamp())
     return stage
 
 
@@ -97,6 +116,35 @@ def test_a_crash_after_every_step_in_turn_repeats_nothing(busy: Stage) -> None:
             continue
     busy.run_until(busy.daemon(), 1)
     assert busy.counts() == ONCE
+
+
+@pytest.mark.parametrize(
+    ("batch", "next_does"),
+    [
+        (1, Did.ANSWERED),  # the second leaf
+        (50, Did.WAITING_FOR_WINDOW),  # both were in the transaction that is taken up again
+    ],
+)
+@pytest.mark.parametrize("step", ANSWER_STEPS)
+def test_a_crash_while_answering_shows_each_leaf_once(
+    busy: Stage, monkeypatch: pytest.MonkeyPatch, step: str, batch: int, next_does: Did
+) -> None:
+    # Two requests, in one transaction or in two: the bound is fifty, and fifty-one requests take minutes.
+    monkeypatch.setattr("timebank_chain.oracle.daemon.ANSWER_BATCH", batch)
+    assert busy.daemon().tick().did is Did.PROPOSED
+    header = read_epoch(busy.epochs, 1).header
+    busy.world.ask("stranger", header, "activity", 1)
+    busy.world.ask("stranger", header, "account", 2)
+    crash_at(busy, step)
+    assert busy.daemon().tick().did is next_does
+    busy.world.connection.advance_time(WINDOW_SECONDS + 1)
+    busy.run_until(busy.daemon(), 1)
+    assert sorted((type(one).__name__, one.index) for one in busy.answers()) == [
+        ("AccountAnswered", 2),
+        ("ActivityAnswered", 1),
+    ]
+    assert busy.counts() == ONCE
+    assert busy.journal().open_intents() == []
 
 
 def test_the_journalled_transaction_itself_is_sent(busy: Stage) -> None:
@@ -156,3 +204,49 @@ def test_somebody_else_finalises_first(busy: Stage) -> None:
     busy.world.send("stranger", busy.world.timebank.rate_oracle.finalise(read_epoch(busy.epochs, 1).header))
     busy.run_until(daemon, 1)
     assert busy.counts() == ONCE
+
+
+def tended_once(stage: Stage, first_block: int) -> None:
+    """Everything was brought about once: by the chain's events, and by the journal."""
+    timebank = stage.world.timebank
+    events = read_events(
+        timebank.connection,
+        timebank.addresses(),
+        [Liquidated, WrittenOff, LeaseSettled, RolledOver, FeesPaid, IncomeReceived],
+        from_block=first_block,
+    )
+    names = [type(event).__name__ for event in events]
+    assert {name: names.count(name) for name in names} == {
+        "Liquidated": 1,
+        "WrittenOff": 1,
+        "LeaseSettled": 1,
+        "RolledOver": 1,
+        "FeesPaid": 1,
+        "IncomeReceived": 1,
+    }
+    journal = stage.journal()
+    assert journal.open_intents() == []
+    mined = [one.kind for one in journal.intents() if one.outcome == "mined" and one.kind in KINDS]
+    assert mined == list(KINDS)
+
+
+@pytest.mark.parametrize("step", UPKEEP_STEPS)
+def test_a_crash_after_any_step_of_upkeep_repeats_nothing(owing: Stage, step: str) -> None:
+    first = owing.world.connection.block_number() + 1
+    crash = Crash(step)
+    with pytest.raises(Killed):
+        tend(owing.daemon(checkpoint=crash))
+    assert crash.hit
+    tend(owing.daemon())
+    tended_once(owing, first)
+
+
+def test_a_crash_after_every_step_of_upkeep_in_turn_repeats_nothing(owing: Stage) -> None:
+    first = owing.world.connection.block_number() + 1
+    for step in UPKEEP_STEPS:
+        try:
+            tend(owing.daemon(checkpoint=Crash(step)))
+        except Killed:
+            continue
+    tend(owing.daemon())
+    tended_once(owing, first)

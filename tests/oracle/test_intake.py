@@ -213,6 +213,8 @@ STATE = OracleState(
     paused=False,
     bonus=MicroCredit(5),
     withdrawable_wei=0,
+    final_from=None,
+    open_requests=0,
 )
 
 

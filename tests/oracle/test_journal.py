@@ -7,7 +7,8 @@ journal
 |- a settled intent can be reopened (its block is gone)
 |- survives a process that dies without closing
 |- refuses a file of another deployment, of a newer version, or no database at all
-|- remembers feed marks, included records and claims
+|- remembers feed marks, included records and claims, what runs in the bank and when it was tended
+|- a file of the version before is taken over with all that is in it
 lock
 |- a second holder is refused, naming the first
 `- is free again after the holder ends
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from timebank_chain.chain.open_items import ItemRow
 from timebank_chain.errors import OracleError
 from timebank_chain.oracle.journal import FeedMark, IntendedCall, Intent, Journal
 from timebank_chain.oracle.lock import InstanceLock
@@ -158,9 +160,41 @@ def test_remembers_included_records_and_claims(journal: Journal) -> None:
     assert journal.claimed() == {b"a" * 20: 7}
 
 
+def test_remembers_what_runs_in_the_bank(journal: Journal) -> None:
+    assert journal.open_items() == (None, [])
+    assert journal.tended() is None
+    rows = [ItemRow("loan", "7", 2**95, 0), ItemRow("lease", "7", 0, 1_700_000_000)]
+    journal.keep_open_items(40, [ItemRow("deposit", "1", 0, 5)])
+    journal.keep_open_items(50, rows)
+    journal.mark_tended(3, 1_700_000_000_000)
+    again = Journal(journal.path, IDENTITY)
+    block, kept = again.open_items()
+    assert (block, sorted(kept, key=lambda row: row.kind)) == (50, sorted(rows, key=lambda row: row.kind))
+    assert again.tended() == (3, 1_700_000_000_000)
+    again.forget_open_items()
+    assert journal.open_items() == (None, [])
+
+
+def test_takes_over_the_version_before(journal: Journal) -> None:
+    intent = intend(journal)
+    journal.close()
+    with sqlite3.connect(journal.path) as db:
+        db.execute("DROP TABLE open_items")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    newer = Journal(journal.path, IDENTITY)
+    assert newer.open_intents() == [intent]
+    newer.keep_open_items(1, [ItemRow("deposit", "1", 0, 5)])
+    assert newer.open_items() == (1, [ItemRow("deposit", "1", 0, 5)])
+
+
 def test_a_second_holder_is_refused_naming_the_first(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with InstanceLock(path), pytest.raises(OracleError, match=f"process {os.getpid()}"), InstanceLock(path):
+    with (
+        InstanceLock(path),
+        pytest.raises(OracleError, match=rf"process \({os.getpid()}\)"),
+        InstanceLock(path),
+    ):
         pass
 
 

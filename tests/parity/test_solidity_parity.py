@@ -4,10 +4,13 @@ solidity parity
 ├── decay: weights, edges and random                      spec, valuation == Decay.sol
 ├── quality: ranks, quality, bands, value                 spec, valuation == Quality.sol
 ├── fairness: counted value and mint                      spec, valuation == Fairness.sol
+├── rates: utilisation, adaptation, rate, growth          spec == AdaptiveRate.sol
+├── floats: rate, excess after an epoch, rate there        spec == FloatingRate.sol
+├── shares: both ways, both roundings                     spec == ShareMath.sol
 ├── leaves: both kinds, maxima and random                 spec, epoch == EpochTree.sol
 ├── proofs: honest, and with one bit flipped              spec, epoch == EpochTree.sol
 ├── ranges: honest, and with one bit flipped              spec, epoch == EpochTree.sol
-└── policy hash: every shipped policy                     valuation == keccak256(abi.encode(policy))
+└── policy hash: every shipped policy                     valuation == PolicyHash (Policy.sol)
 
 The libraries run on a real anvil, compiled from contracts/test/ParityHarness.sol by the pinned compiler.
 """
@@ -37,7 +40,7 @@ from tests.parity.abi_words import (
 )
 from timebank_chain.epoch import leaves as epoch_leaves
 from timebank_chain.epoch import tree as epoch_tree
-from timebank_chain.spec import decay, fairness, quality
+from timebank_chain.spec import adaptive_rate, decay, fairness, floating_rate, quality, share_math
 from timebank_chain.spec import epoch_tree as spec_tree
 from timebank_chain.valuation import decay as fast_decay
 from timebank_chain.valuation import fairness as fast_fairness
@@ -222,6 +225,73 @@ def test_fairness(call: Call) -> None:
         )
         assert vector.tolist() == counted
         seen += batch
+
+
+def test_rates(call: Call) -> None:
+    generator = np.random.default_rng(6)
+    debt, cash, dt = (_column(generator, bits) for bits in (64, 64, 40))
+    # A third of the periods around a day, where nothing is capped yet.
+    dt[2::3] %= 100_000
+    lowest, highest = adaptive_rate.MIN_RATE_AT_TARGET, adaptive_rate.MAX_RATE_AT_TARGET
+    rate = generator.integers(lowest, highest, INPUTS, endpoint=True)
+    rate[0], rate[1] = lowest, highest
+    found: list[tuple[int, ...]] = []
+    for at in range(0, INPUTS, 5_000):
+        part = [words(column[at : at + 5_000]) for column in (debt, cash, rate, dt)]
+        data = array_call("rates((uint64,uint64,uint48,uint40)[])", 5_000, rows(*part))
+        found += read_rows(call(data), 5)
+    expected = []
+    for one in zip(debt.tolist(), cash.tolist(), rate.tolist(), dt.tolist(), strict=True):
+        used = adaptive_rate.utilisation(one[0], one[1])
+        mean, end = adaptive_rate.adapt(one[2], used, one[3])
+        cost = adaptive_rate.borrow_rate(mean, used)
+        expected.append((used, mean, end, cost, adaptive_rate.growth(cost, one[3])))
+    assert found == expected
+    assert {lowest, highest} < {row[2] for row in found}
+
+
+def test_floats(call: Call) -> None:
+    generator = np.random.default_rng(8)
+    step, base, demand, supply = (_column(generator, 64).astype(np.uint64) for _ in range(4))
+    step = np.maximum(step, np.uint64(1))
+    place = generator.integers(0, 2**64 - 1, INPUTS, dtype=np.uint64, endpoint=True)
+    # A third at whole steps, where the power changes its doubling; a third of the epochs near their step.
+    place[1::3] &= np.uint64(7 << 61)
+    demand[2::3] %= step[2::3]
+    supply[2::3] %= step[2::3]
+    found: list[tuple[int, ...]] = []
+    for at in range(0, INPUTS, 5_000):
+        part = [words(column[at : at + 5_000]) for column in (step, base, place, demand, supply)]
+        data = array_call("floats((uint64,uint64,uint64,uint64,uint64)[])", 5_000, rows(*part))
+        found += read_rows(call(data), 3)
+    expected = []
+    for one, start, at, spent, minted in zip(
+        *(column.tolist() for column in (step, base, place, demand, supply)), strict=True
+    ):
+        excess = (8 * one * at >> 64) - 4 * one
+        after = floating_rate.excess_after(excess, one, spent, minted)
+        rates = [floating_rate.rate(start, where, one) for where in (excess, after)]
+        expected.append((rates[0], after + 4 * one, rates[1]))
+    assert found == expected
+    assert {1, floating_rate.MAX_RATE_Q24} <= {row[0] for row in found}
+
+
+def test_shares(call: Call) -> None:
+    generator = np.random.default_rng(7)
+    columns = [_column(generator, 63) for _ in range(3)]
+    found: list[tuple[int, ...]] = []
+    for at in range(0, INPUTS, 5_000):
+        part = [words(column[at : at + 5_000]) for column in columns]
+        data = array_call("conversions((uint64,uint64,uint64)[])", 5_000, rows(*part))
+        found += read_rows(call(data), 4)
+    functions = (
+        share_math.to_shares_down,
+        share_math.to_shares_up,
+        share_math.to_assets_down,
+        share_math.to_assets_up,
+    )
+    cases = zip(*(column.tolist() for column in columns), strict=True)
+    assert found == [tuple(convert(*case) for convert in functions) for case in cases]
 
 
 def _column(generator: np.random.Generator, bits: int, *, signed: bool = False) -> np.ndarray:

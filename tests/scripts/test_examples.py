@@ -2,7 +2,8 @@
 
 ::
 
-    on one embedded chain: deploy -> (an epoch) -> claim -> transfer -> pay; every balance to the integer
+    on one embedded chain: deploy -> (an epoch) -> claim -> transfer -> pay -> deposit -> lend -> borrow
+        -> repay; every balance to the integer
     on anvil: the same with a keystore
     a second claim -> NothingToClaim
     a node without a keystore -> usage error
@@ -26,6 +27,7 @@ from tests.world import SIGNERS
 from timebank_chain.chain import Connection, LocalSigner, connect, load_deployment, open_timebank
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.chain.reverts import NothingToClaim
+from timebank_chain.chain.system import Timebank
 from timebank_chain.units import mul_div_up
 
 PAYEE = SIGNERS["payee"].address
@@ -66,6 +68,34 @@ def walk(connection: Connection, signer: LocalSigner, folder: Path, keys: list[s
     assert credit.balance_of(PAYEE) == 250_000 + 1_000_001 - fee
     assert credit.balance_of(signer.address) == minted - 250_000 - 1_000_001
     assert timebank.fee_pool.accounts().total == fee == credit.balance_of(timebank.fee_pool.address)
+    bank_walk(timebank, connection, signer, where)
+
+
+def bank_walk(timebank: Timebank, connection: Connection, signer: LocalSigner, where: list[str]) -> None:
+    """Deposit, lend, borrow against the deposit's receipt, repay: interest is all that is gone in the end."""
+    credit, bank, lending = timebank.attention_credit, timebank.time_bank, timebank.credit_lending
+    before = credit.balance_of(signer.address)
+    load("examples/deposit.py").main(["4", "--term", "week", *where], connection)
+    assert (bank.position(1).principal, bank.owner_of(1)) == (4_000_000, signer.address)
+    load("examples/lend.py").main(["3.5", *where], connection)
+    assert lending.accrued_books().cash == 3_500_000
+    assert credit.balance_of(signer.address) == before - 7_500_000
+
+    borrow = load("examples/borrow.py")
+    with pytest.raises(SystemExit) as refused:
+        borrow.main(["3.9", "--receipt", "1", *where], connection)
+    assert refused.value.code == 1
+    assert credit.balance_of(signer.address) == before - 7_500_000
+    borrow.main(["3", "--receipt", "1", *where], connection)
+    assert credit.balance_of(signer.address) == before - 4_500_000
+    assert (bank.owner_of(1), lending.pledged_loan(1).borrower) == (lending.address, signer.address)
+
+    connection.advance_time(30 * 86_400)
+    owed = lending.debt_of(1)
+    load("examples/repay.py").main(["--receipt", "1", *where], connection)
+    paid = before - 4_500_000 - credit.balance_of(signer.address)
+    assert owed <= paid <= owed + 10
+    assert (bank.owner_of(1), lending.books().debt_shares) == (signer.address, 0)
 
 
 def test_on_one_embedded_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +105,9 @@ def test_on_one_embedded_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "RateOracle" in said
     assert f"-> {PAYEE}: 0.250000" in said
     assert "the fee is 0.005001" in said
+    assert "week: weight 1.5, early exit 1 %" in said
+    assert "the pool would refuse" not in said
+    assert "principal and interest" in said
 
 
 @pytest.mark.anvil
@@ -88,13 +121,21 @@ def test_on_a_node_with_a_keystore(anvil: Connection, tmp_path: Path) -> None:
 
 
 @pytest.mark.anvil
-@pytest.mark.parametrize("name", ["deploy", "claim", "transfer", "pay"])
+@pytest.mark.parametrize("name", ["deploy", "claim", "transfer", "pay", "deposit", "lend", "borrow", "repay"])
 def test_a_node_needs_a_keystore(
     anvil_world: object, anvil_url: str, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "deployment.json"
     manifest.write_text(json.dumps(anvil_world.timebank.deployment.to_json()))  # type: ignore[attr-defined]
-    arguments = {"claim": ["--epochs", str(tmp_path)], "transfer": [PAYEE, "1"], "pay": [PAYEE, "1"]}
+    arguments = {
+        "claim": ["--epochs", str(tmp_path)],
+        "transfer": [PAYEE, "1"],
+        "pay": [PAYEE, "1"],
+        "deposit": ["1"],
+        "lend": ["1"],
+        "borrow": ["1", "--receipt", "1"],
+        "repay": ["--receipt", "1"],
+    }
     with pytest.raises(SystemExit) as caught:
         load(f"examples/{name}.py").main(
             [*arguments.get(name, []), "--rpc-url", anvil_url, "--deployment", str(manifest)]

@@ -4,7 +4,7 @@
 
     policy
     |- shipped ones load, explain themselves, come back unchanged, have a stable hash
-    |- the hash is abi.encode's, word by word; title and sources do not change it, all else does
+    |- the hash is a tree of abi.encode's, word by word; title and sources do not change it, all else does
     |- tau and decay_k, epoch and epoch_ms, window and window_ms are alternatives
     |- policy_with changes what it is told
     |- unknown names get a suggestion
@@ -27,12 +27,18 @@ from timebank_chain.policies import preset_names, read_preset
 from timebank_chain.valuation import (
     Bracket,
     Knot,
+    brackets_call,
     decay_constant,
+    domain_call,
+    domain_hashes,
     domain_indices,
     load_policy,
+    policy_call,
     policy_document,
+    policy_from_call,
     policy_from_json,
     policy_hash,
+    policy_head_call,
     policy_to_json,
     policy_with,
 )
@@ -48,13 +54,25 @@ def read(value: object):
     return policy_from_json(json.dumps(value))
 
 
-def test_presets_are_the_three_and_load_by_name():
-    assert preset_names() == ("git", "identity", "stackexchange")
+def test_presets_load_by_name():
+    assert preset_names() == (
+        "art",
+        "city",
+        "commerce",
+        "education",
+        "enterprise",
+        "games",
+        "git",
+        "identity",
+        "medicine",
+        "stackexchange",
+    )
     for name in preset_names():
         policy = load_policy(name)
         assert policy.name == name
         assert len(policy.sources) > 100
-        assert policy.decay_k == decay_constant(180 * DAY_MS)
+    for name in ("git", "identity", "stackexchange"):
+        assert load_policy(name).decay_k == decay_constant(180 * DAY_MS)
 
 
 def test_presets_value_the_domains_the_sources_record():
@@ -80,32 +98,46 @@ def test_drawn_documents_come_back_unchanged(policy):
     assert policy_from_json(policy_to_json(policy)) == policy
 
 
-def test_hash_is_keccak_of_the_abi_encoding():
+def test_hash_is_that_of_a_tree_of_abi_encodings():
+    rules = load_policy("identity").domains[0]
     policy = replace(
         load_policy("identity"),
-        brackets=(Bracket(0, 1000),),
+        brackets=(Bracket(0, 1000), Bracket(2000, 500)),
         domains=(
-            replace(load_policy("identity").domains[0], low=1, high=2, bonus_milli=1500, penalty_milli=3),
+            replace(rules, low=1, high=2, bonus_milli=1500, penalty_milli=3),
+            replace(rules, name="other", engagement=(Knot(7, 8),)),
         ),
     )
 
-    def word(number: int) -> bytes:
-        return number.to_bytes(32, "big")
+    def keccak(data: bytes) -> bytes:
+        return sha3.keccak_256(data).digest()
+
+    def words(*numbers: int) -> bytes:
+        return b"".join(number.to_bytes(32, "big") for number in numbers)
 
     def text(name: str) -> bytes:
         return name.encode().ljust(32, b"\0")
 
-    line = word(2) + word(0) + word(0) + word(10_000) + word(10_000)
-    domain = (
-        text("general") + word(0) + word(1) + word(2) + word(1500) + word(3)
-        + word(9 * 32) + word(9 * 32 + len(line)) + word(9 * 32 + 2 * len(line)) + 3 * line
-    )  # fmt: skip
-    brackets = word(1) + word(0) + word(1000)
-    body = (
-        text("identity") + word(1) + word(policy.decay_k) + word(0) + word(1 << 24)
-        + word(7 * 32) + word(7 * 32 + len(brackets)) + brackets + word(1) + word(32) + domain
-    )  # fmt: skip
-    assert policy_hash(policy) == sha3.keccak_256(word(32) + body).digest()
+    line, point = words(2, 0, 0, 10_000, 10_000), words(1, 7, 8)
+    lists = words(9 * 32, 9 * 32 + len(line), 9 * 32 + 2 * len(line))
+    domains = [
+        keccak(words(32) + text("general") + words(0, 1, 2, 1500, 3) + lists + 3 * line),
+        keccak(words(32) + text("other") + words(0, 0, 0, 1000, 0) + lists + 2 * line + point),
+    ]
+    assert domain_hashes(policy) == tuple(domains)
+    brackets = keccak(words(32, 2, 0, 1000, 2000, 500))
+    head = text("identity") + words(1, policy.decay_k, 0, 1 << 24) + brackets + keccak(b"".join(domains))
+    assert policy_hash(policy) == keccak(head)
+
+
+def test_the_head_and_the_parts_make_the_whole():
+    policy = load_policy("git")
+    whole, head = policy_call(policy), policy_head_call(policy)
+    assert head[:5] == whole[:5]
+    assert whole[5] == brackets_call(policy)
+    assert whole[6] == tuple(domain_call(domain) for domain in policy.domains)
+    assert len(domain_hashes(policy)) == len(policy.domains)
+    assert all(len(part) == 32 for part in (*domain_hashes(policy), head[5], head[6]))
 
 
 def test_hash_covers_everything_that_changes_a_result():
@@ -141,7 +173,7 @@ def test_hash_covers_everything_that_changes_a_result():
 def test_identity_hash_is_pinned():
     # Published: changing a shipped policy means a new version, not a new hash for the old one.
     assert policy_hash(load_policy("identity")).hex() == (
-        "5bd40d9f333af009ec069f805755db3aff463fbad49a060adb16753a1e82ad27"
+        "9169efdb76f7bfa4d4266caa90dfa17fc918536e1bac34e34340ecdd55e32d7f"
     )
 
 
@@ -326,3 +358,18 @@ def test_canonical_document_holds_no_float():
 
     for name in preset_names():
         walk(policy_document(load_policy(name)))
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_registered_policy_is_read_back(name: str) -> None:
+    policy = load_policy(name)
+    again = policy_from_call(policy_call(policy))
+    assert policy_call(again) == policy_call(policy)
+    assert policy_hash(again) == policy_hash(policy)
+
+
+def test_a_registered_name_that_is_no_text_is_refused() -> None:
+    values = list(policy_call(load_policy("identity")))
+    values[0] = b"\xff" * 32
+    with pytest.raises(PolicyError, match="no UTF-8"):
+        policy_from_call(values)

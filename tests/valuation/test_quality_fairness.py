@@ -122,6 +122,11 @@ def test_pot_is_kept_when_nobody_earned():
     assert pot_shares(np.zeros(3, np.int64), 1_000, 0) == [0, 0, 0]
 
 
+def test_mint_takes_rates_and_totals_of_64_bits_where_nothing_counts():
+    nothing, most = np.zeros(2, dtype=np.int64), (1 << 64) - 1
+    assert mint(nothing, nothing, rate_q24=most, pot=5, total_earned=most) == [0, 0]
+
+
 @pytest.mark.parametrize("rate_q24", [1 << 24, (1 << 24) + 1, 1 << 40])
 def test_mint_rounds_down(rate_q24):
     counted = np.array([1, 2, 3], np.int64)

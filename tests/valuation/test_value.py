@@ -51,7 +51,7 @@ from timebank_chain.valuation import (
     value_epoch,
 )
 from timebank_chain.valuation import order as order_module
-from timebank_chain.valuation.order import leaf_order
+from timebank_chain.valuation.order import leaf_order, not_ascending, repeated_records
 
 START_MS = 0
 IDENTITY = policy_with(load_policy("identity"), tau_ms=100 * HOUR_MS)
@@ -289,6 +289,33 @@ def test_refuses_a_record_that_stands_twice():
     with pytest.raises(EpochError, match="stands twice") as caught:
         valued([act(1), act(2), act(1)])
     assert caught.value.where == "activities 1 and 3"
+
+
+def test_refuses_a_record_that_stands_under_two_accounts():
+    with pytest.raises(EpochError, match="stands twice") as caught:
+        valued([act(1), act(2, who=2), act(3), act(2, who=1)])
+    assert caught.value.where == "activities 2 and 4"
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 3))
+def test_repeated_records_are_every_later_row_with_its_first(numbers, zeros):
+    """Ids that share their first 64 bits are compared in full."""
+    ids = np.zeros((len(numbers), 32), dtype=np.uint8)
+    ids[:, 31 if zeros else 0] = numbers
+    expected = [[numbers.index(n), row] for row, n in enumerate(numbers) if numbers.index(n) != row]
+    assert repeated_records(ids).tolist() == expected
+
+
+@given(
+    st.lists(st.tuples(st.binary(min_size=20, max_size=20), st.binary(min_size=3, max_size=3)), max_size=6)
+)
+def test_not_ascending_compares_as_unsigned_bytes(keys):
+    columns = [
+        np.frombuffer(b"".join(key[at] for key in keys), np.uint8).reshape(-1, width)
+        for at, width in enumerate((20, 3))
+    ]
+    expected = [row for row in range(1, len(keys)) if keys[row] <= keys[row - 1]]
+    assert not_ascending(*columns).tolist() == expected
 
 
 def test_refuses_an_unknown_domain_by_row():

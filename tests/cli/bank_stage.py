@@ -1,0 +1,149 @@
+"""A bank on a real anvil as a person at a terminal meets it: wallets, a manifest, published epochs.
+
+Every stage is a deployment of its own on a chain that is rolled back before it. Rolling back brings no clock
+back, so nothing here knows a time: whatever happens is counted from the chain's own clock.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.published import EPOCH_MS, finalise, identity, propose, publish_next
+from tests.world import SIGNERS, World, deploy_world
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.keystore import KeystoreWallets
+from timebank_chain.cli import main
+from timebank_chain.config import (
+    ENV_DEPLOYMENT,
+    ENV_EPOCHS,
+    ENV_FROM,
+    ENV_KEYSTORE,
+    ENV_KEYSTORES,
+    ENV_PASSWORD,
+    ENV_RPC_URL,
+)
+from timebank_chain.epoch import PublishedEpoch
+
+QUORUM = [SIGNERS[f"signer{n}"] for n in range(1, 4)]
+#: Outside ids of the epochs' members; ``bob`` has no wallet and earns under a placeholder.
+MEMBERS = {"ada": "member1", "cyd": "member2", "dan": "member3"}
+NOBODY = "bob"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.document["error"])
+
+
+def run(*arguments: object) -> Ran:
+    """Run a command as its entry point does; standard input is no terminal."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["timebank", *map(str, arguments)])
+        patch.setattr(sys, "stdin", io.StringIO(""))
+        if main.app.registered_groups:
+            patch.setattr(main, "_assemble", lambda: None)
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+    return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+@dataclass
+class Stage:
+    """A deployed bank, the person's folder, and when its first epoch started (Unix milliseconds)."""
+
+    folder: Path
+    world: World
+    origin_ms: int
+
+    def done(self, role: str, *arguments: object) -> dict[str, Any]:
+        """Run a command as ``role`` that must succeed, and return its document."""
+        ran = run(*arguments, "--from", self.world.address(role), "--yes", "--json")
+        assert ran.code == 0, ran.out + ran.err
+        return ran.document
+
+    def refused(self, role: str, *arguments: object, code: int = 1) -> str:
+        """Run a command as ``role`` that must fail without sending anything, and return the error's name."""
+        before = self.world.connection.block_number()
+        ran = run(*arguments, "--from", self.world.address(role), "--yes", "--json")
+        assert ran.code == code, ran.out + ran.err
+        assert self.world.connection.block_number() == before, "something was sent"
+        return str(ran.error["code"])
+
+    def told(self, *arguments: object) -> dict[str, Any]:
+        """Run a command that only reads, and return its document."""
+        ran = run(*arguments, "--json")
+        assert ran.code == 0, ran.out + ran.err
+        return ran.document
+
+    def balance(self, role: str) -> int:
+        return self.world.timebank.attention_credit.balance_of(self.world.address(role))
+
+    def next_epoch(self) -> PublishedEpoch:
+        """Publish and finalise the next epoch; everybody of MEMBERS and ``bob`` earns."""
+        timebank = self.world.timebank
+        published = publish_next(
+            timebank,
+            self.folder / "epochs",
+            [*MEMBERS, NOBODY],
+            {member: self.world.address(role) for member, role in MEMBERS.items()},
+            origin_ms=self.origin_ms,
+        )
+        propose(timebank, published, QUORUM)
+        finalise(timebank, published, SIGNERS["stranger"])
+        return published
+
+    def govern(self, *arguments: object) -> dict[str, Any]:
+        """Schedule a change, let the delay pass, execute it."""
+        assert self.done("governor", *arguments)["state"] == "scheduled"
+        self.world.connection.advance_time(601)
+        document = self.done("governor", *arguments)
+        assert document["state"] == "done"
+        return document
+
+
+@pytest.fixture
+def stage(tmp_path: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A bank with one final epoch, all of it claimed by its members."""
+    wallets = KeystoreWallets(tmp_path / "wallets", scrypt_n=2)
+    for role in ("governor", "guardian", "registrar", "stranger", "payee", *MEMBERS.values()):
+        wallets.import_key(SIGNERS[role]._account.key, "the password")
+    (tmp_path / "password").write_text("the password\n")
+    world = deploy_world(anvil, policy=identity(), governance_delay=600)
+    manifest = tmp_path / "deployment.json"
+    manifest.write_text(json.dumps(world.timebank.deployment.to_json()))
+    for name in (ENV_FROM, ENV_KEYSTORE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (
+        (ENV_RPC_URL, anvil.url),
+        (ENV_KEYSTORES, wallets.folder),
+        (ENV_PASSWORD, tmp_path / "password"),
+        (ENV_DEPLOYMENT, manifest),
+        (ENV_EPOCHS, tmp_path / "epochs"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    stage = Stage(tmp_path, world, anvil.pending_timestamp() * 1_000 - 2 * EPOCH_MS)
+    stage.next_epoch()
+    for role in MEMBERS.values():
+        stage.done(role, "wallet", "claim")
+    return stage
