@@ -20,7 +20,7 @@ from pathlib import Path
 from timebank_chain.chain import Connection, LocalSigner, connect, deploy, open_timebank, unlock
 from timebank_chain.chain.deployment_plan import DeploymentPlan
 from timebank_chain.chain.keystore import read_password
-from timebank_chain.valuation.policy import load_policy, policy_hash
+from timebank_chain.valuation.policy import load_policy
 
 
 def main(arguments: Sequence[str] | None = None, connection: Connection | None = None) -> None:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, connection: Connection | None =
     #    quorum of several signers, a governor with a delay, and a challenge window of hours or days.
     policy = load_policy(options.policy)
     plan = DeploymentPlan(
-        policy_hash=policy_hash(policy),
+        policy=policy,
         rate_q24=policy.initial_rate_q24,
         signers=(signer.address,),
         threshold=1,
@@ -54,11 +54,12 @@ def main(arguments: Sequence[str] | None = None, connection: Connection | None =
         guardian=signer.address,
         registrar=signer.address,
         challenge_window=60,
+        answer_time=5,
         governance_delay=0,
         link_delay=60,
     )
 
-    # 3. Five transactions. Each is written to the manifest before it is sent: run this again after an
+    # 3. Twelve transactions. Each is written to the manifest before it is sent: run this again after an
     #    interruption and it goes on where it stopped.
     deployment = deploy(connection, signer, plan, options.deployment, progress=print)
 
