@@ -10,6 +10,7 @@ Examples
 
     scripts/build-contracts                              write the artifacts
     scripts/build-contracts --check                      compare, exit 1 naming what differs
+    scripts/build-contracts --check-sources              a second: were the artifacts made of these sources?
     scripts/build-contracts --full-input input.json      also write one self-contained compiler input
 """
 
@@ -245,6 +246,12 @@ def write(built: dict[str, str], folder: Path = ARTIFACTS) -> None:
             path.unlink()
 
 
+def stale(folder: Path = ARTIFACTS) -> bool:
+    """Say whether a source has changed, be it a comment, since the artifacts were made; compiles nothing."""
+    path = folder / "standard-input.json"
+    return not path.exists() or path.read_text(encoding="utf-8") != as_text(shipped_input(shipped_sources()))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(
@@ -254,10 +261,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="compare with what is there instead of writing")
     parser.add_argument(
+        "--check-sources", action="store_true", help="only see whether a source changed since; no compiler"
+    )
+    parser.add_argument(
         "--full-input", type=Path, metavar="FILE", help="write the self-contained compiler input"
     )
     options = parser.parse_args(arguments)
     try:
+        if options.check_sources:
+            changed = stale()
+            if changed:
+                print("error: a contract changed, run scripts/build-contracts", file=sys.stderr)
+            return int(changed)
         if options.full_input:
             text = json.dumps(compiler_input(shipped_sources()), indent=1, sort_keys=True) + "\n"
             options.full_input.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@
     |  |- OfferError                          a lease offer or its file
     |  |- TradeOrderError                     an order of the exchange or an order book's file
     |  |- ContentError                        a text kept off chain, or its file
+    |  |- AttentionError                      a feed, model file or log of the attention twin
     |  `- PolicyError                         a policy document
     |- EpochError                    exit 1   building, reading or proving an epoch
     |  |- TamperedEpoch                       a file does not match its header or manifest
@@ -75,6 +76,10 @@ class InputError(TimebankError):
 
 class ActivityError(InputError):
     """An activity, mapping or source file cannot be used."""
+
+
+class AttentionError(InputError):
+    """A feed, model file, experiment or vault of the attention twin cannot be used."""
 
 
 class ContentError(InputError):

@@ -3,6 +3,7 @@
 artifacts
 ├── recompiled with the pinned compiler, no file differs
 ├── a changed, a missing and a surplus file are each named
+├── a comment changed in a source is seen without a compiler
 ├── every name loads; an unknown one is an error that lists the names
 ├── runtime code with immutables filled in equals the artifact once masked, and any other byte does not
 ├── creation code fits the limits of a block
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.build_contracts import ARTIFACTS, build, differences, shipped_sources, write
+from scripts.build_contracts import ARTIFACTS, build, differences, shipped_sources, stale, write
 from timebank_chain.artifacts import artifact_names, load_artifact, standard_input
 from timebank_chain.epoch.keccak import keccak
 from timebank_chain.errors import InputError
@@ -61,6 +62,14 @@ def test_differences_are_named(built: dict[str, str], tmp_path: Path) -> None:
     assert differences(built, tmp_path) == ["FeePool.json", "RateOracle.json", "Stowaway.json"]
     write(built, tmp_path)
     assert differences(built, tmp_path) == []
+
+
+def test_changed_source_is_seen_without_a_compiler(tmp_path: Path) -> None:
+    assert not stale()
+    text = (ARTIFACTS / "standard-input.json").read_text("utf-8")
+    changed = text.replace("/// @inheritdoc", "/// @Inheritdoc", 1)
+    (tmp_path / "standard-input.json").write_text(changed, "utf-8")
+    assert stale(tmp_path)
 
 
 def test_every_artifact_loads() -> None:
