@@ -161,6 +161,8 @@ def _wanted(
     pairs = held.member[good].astype(np.int64) * size + held.item[good]
     fresh = np.setdiff1d(pairs, past.member.astype(np.int64) * size + past.item)
     fresh = fresh[np.isin(fresh // size, past.member)]
+    if not len(fresh):
+        return {}
     members, starts = np.unique(fresh // size, return_index=True)
     return dict(zip(members.tolist(), np.split(fresh % size, starts[1:]), strict=True))
 

@@ -2,8 +2,10 @@
 
 Rankers learn from what was taken, so what was never shown is never learned: the guard breaks the ring. The
 least seen are the half of the items (of those that may be shown) that were taken least, new ones among
-them. In a list of ``k`` the last ``floor(k * floor)`` places hold their best for the member, unless the
-ranker put as many there by itself. So their part of all places is never below ``floor(k * floor) / k``.
+them. In a list of ``k`` the last ``floor(k * floor)`` places are theirs, unless the ranker put as many there
+by itself. So their part of all places is never below ``floor(k * floor) / k``. By lot every second kept
+place goes to the best of them for the member, the others to any of them: for new ones nothing speaks yet,
+and they are to be shown to somebody too.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.attention.recommend.rankers import Scores
+
+_TO_THE_BEST = 0.5
 
 
 def least_taken(taken: NDArray[np.int64], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -56,8 +60,7 @@ def guarded(
     floor
         Part of the places to keep, 0 to 1.
     names
-        Members' names: among items without a score chance decides, the same chance for the same member, so
-        that no new item is shown to nobody.
+        Members' names: the lot is drawn from them, the same for the same member.
     """
     lists = best(scores, k)
     keep = kept_places(k, floor)
@@ -69,11 +72,22 @@ def guarded(
             continue
         spare = np.flatnonzero(least & ~np.isneginf(own))
         spare = spare[~np.isin(spare, row)]
-        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-        chance = np.random.default_rng(seed).random(len(own))[spare]
-        chosen = spare[np.lexsort((chance, -own[spare]))][:missing]
+        chosen = _drawn(spare, own[spare], missing, name)
         row[:] = _with_kept(row[row >= 0], chosen, least, k)
     return lists
+
+
+def _drawn(spare: NDArray[np.int64], scores: NDArray[np.float64], count: int, name: str) -> NDArray[np.int64]:
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    chance = np.random.default_rng(seed)
+    left = spare[np.argsort(-scores, kind="stable")].tolist()
+    return np.array(
+        [
+            left.pop(0 if chance.random() < _TO_THE_BEST else int(chance.integers(len(left))))
+            for _ in range(min(count, len(left)))
+        ],
+        dtype=np.int64,
+    )
 
 
 def _with_kept(

@@ -2,8 +2,8 @@
 
 A row says that a member took an item (answered a question, ordered an offer, thanked a member). Columns of
 a file: ``member``, ``object`` (or ``item``), ``at_ms`` (or ``at``: ISO 8601 with its zone), and where there
-are any ``kind`` (``activity``, ``offer``, ``member``; default ``activity``) and ``value`` (how good it was). A row
-without a member announces an item that nobody need have taken yet.
+are any ``kind`` (``activity``, ``offer``, ``member``; default ``activity``) and ``value`` (how good it
+was). A row without a member announces an item that nobody need have taken yet.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Interactions:
     """Rows in order of time, ties as they were read.
 
     ``member`` and ``item`` are int32 positions in ``members`` and ``items``; ``at_ms`` is int64 Unix
-    milliseconds; ``value`` float64, NaN where a source gives none. ``kinds`` and ``offered`` (announced, be it
-    that nobody took it) have one entry an item.
+    milliseconds; ``value`` float64, NaN where a source gives none. ``kinds`` and ``offered`` (announced,
+    be it that nobody took it) have one entry an item.
     """
 
     members: tuple[str, ...]
@@ -142,7 +142,8 @@ class TimeShare:
         if not len(interactions):
             return np.zeros(0, dtype=np.bool_)
         first = min(math.floor(len(interactions) * (1 - self.share)), len(interactions) - 1)
-        return interactions.at_ms >= interactions.at_ms[first]
+        after: NDArray[np.bool_] = interactions.at_ms >= interactions.at_ms[first]
+        return after
 
     def __str__(self) -> str:
         return f"latest {self.share:.0%} of all"

@@ -60,7 +60,7 @@ def measure(lists: NDArray[np.int64], wanted: list[NDArray[np.int64]], least: ND
     shown = lists >= 0
     exposure = np.bincount(
         lists[shown], weights=np.broadcast_to(worth, lists.shape)[shown], minlength=len(least)
-    )
+    ).astype(np.float64)
     total = float(exposure.sum())
     return Measures(
         k=k,

@@ -8,7 +8,8 @@ who brings them in. All learn from implicit feedback: that somebody took an item
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from timebank_chain.attention.extra import need
 from timebank_chain.attention.recommend.interactions import Interactions
+from timebank_chain.errors import AttentionError
 
 Scores = NDArray[np.float64]
 #: Reason and the items it rests on, the strongest first.
@@ -65,7 +67,7 @@ class Ranker(Protocol):
 
 
 def profiles(interactions: Interactions, half_life: int | None) -> Any:
-    """Return the members' profiles, CSR float32 of shape (members, items); an item taken twice counts once."""
+    """Return the members' profiles, CSR float32, shape (members, items); an item taken twice counts once."""
     sparse = need("scipy.sparse")
     # Latest first within each member: position k has weight 2^(-k / half_life).
     order = np.lexsort((-np.arange(len(interactions)), interactions.member))
@@ -100,11 +102,13 @@ class Popular:
         _, first = np.unique(pairs[::-1], return_index=True)
         rows = len(pairs) - 1 - first
         if self.half_life_days is None or not len(past):
-            weight = np.ones(len(rows))
+            weight: NDArray[np.float64] = np.ones(len(rows))
         else:
             age_days = (past.at_ms[-1] - past.at_ms[rows]) / 86_400_000
             weight = np.exp2(-age_days / self.half_life_days)
-        self._taken = np.bincount(past.item[rows], weights=weight, minlength=len(past.items))
+        self._taken = np.bincount(past.item[rows], weights=weight, minlength=len(past.items)).astype(
+            np.float64
+        )
 
     def scores(self, profiles: Any, members: NDArray[np.int64]) -> Scores:
         """Return the same row for everybody."""
@@ -220,18 +224,21 @@ class Factors:
 
     def fit(self, past: Interactions) -> None:
         """Alternate fifteen times."""
-        self._model = self._new()
-        self._model.fit(profiles(past, None), show_progress=False)
+        with one_thread():
+            self._model = self._new()
+            self._model.fit(profiles(past, None), show_progress=False)
 
     def scores(self, profiles: Any, members: NDArray[np.int64]) -> Scores:
         """Solve the members' factors and multiply."""
         rows = profiles[members].astype(np.float32)
-        mine = self._model.recalculate_user(np.arange(len(members)), rows)
+        with one_thread():
+            mine = self._model.recalculate_user(np.arange(len(members)), rows)
         return np.asarray(np.atleast_2d(mine) @ self._model.item_factors.T, dtype=np.float64)
 
     def because(self, profile: Any, item: int) -> Because:
         """Name the taken items that add most to the score."""
-        _, contributions, _ = self._model.explain(0, profile.astype(np.float32), item, N=3)
+        with one_thread():
+            _, contributions, _ = self._model.explain(0, profile.astype(np.float32), item, N=3)
         items = tuple(int(one) for one, strength in contributions if strength > 0 and one != item)
         return "close to what you took", items
 
@@ -256,15 +263,40 @@ class Factors:
 
     def take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the factors back."""
-        self._model = self._new()
+        with one_thread():
+            self._model = self._new()
         self._model.item_factors = np.ascontiguousarray(arrays["item_factors"], dtype=np.float32)
 
 
-RANKERS: dict[str, type[Popular | Neighbours | Factors]] = {
-    "popularity": Popular,
-    "item-kNN": Neighbours,
-    "factorisation": Factors,
+RANKERS: dict[str, Callable[..., Ranker]] = {
+    Popular.name: Popular,
+    Neighbours.name: Neighbours,
+    Factors.name: Factors,
 }
+
+
+def make_ranker(name: str, parameters: Mapping[str, int | float | None]) -> Ranker:
+    """Return a ranker that has learned nothing yet.
+
+    Raises
+    ------
+    AttentionError
+        If there is none of this name, or it takes other parameters.
+    """
+    made = RANKERS.get(name)
+    if made is None or set(parameters) != set(made().parameters):
+        raise AttentionError(
+            f"no ranker {name!r} with the parameters {', '.join(parameters) or 'none'}",
+            hint=f"rankers: {', '.join(RANKERS)}",
+        )
+    return made(**parameters)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep BLAS to one thread: more sum in another order, and get in each other's way."""
+    with need("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def candidates(seed: int = 0) -> Sequence[Ranker]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from timebank_chain.attention.recommend.choose import Choice, Judged
 from timebank_chain.attention.recommend.measures import Measures
-from timebank_chain.attention.recommend.rankers import RANKERS
+from timebank_chain.attention.recommend.rankers import make_ranker
 from timebank_chain.attention.recommend.suggest import Recommender
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import AttentionError
@@ -130,7 +130,7 @@ def _assemble(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Reco
     items, kinds = tuple(manifest["items"]), tuple(manifest["kinds"])
     if len(items) != len(kinds) or not all(isinstance(one, str) for one in (*items, *kinds)):
         raise ValueError("items and kinds do not fit")
-    ranker = RANKERS[manifest["ranker"]](**manifest["parameters"])
+    ranker = make_ranker(manifest["ranker"], manifest["parameters"])
     ranker.take(arrays)
     if ranker.size != len(items):
         raise ValueError(f"{ranker.size} items were learned, {len(items)} are named")

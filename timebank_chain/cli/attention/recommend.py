@@ -29,7 +29,7 @@ History = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="Who took what and when: CSV or Parquet with member, object, at_ms (kind, value), or a dump's folder.",
+        help="Who took what and when: CSV, Parquet (member, object, at_ms, kind, value) or a dump's folder.",
     ),
 ]
 SplitOption = Annotated[
@@ -100,10 +100,10 @@ def train(
     Example: timebank attention recommend train dump/ --out community.recommender
     """
     from timebank_chain.attention.recommend import Recommender, save_recommender
-    from timebank_chain.attention.recommend.rankers import RANKERS
+    from timebank_chain.attention.recommend.rankers import make_ranker
 
     interactions, choice = _choose(history, split, length, floor, relevant_from, seed)
-    ranker = RANKERS[choice.chosen.name](**choice.chosen.parameters)
+    ranker = make_ranker(choice.chosen.name, choice.chosen.parameters)
     progress(f"learning from all {len(interactions):,} rows")
     ranker.fit(interactions)
     recommender = Recommender(
@@ -203,8 +203,8 @@ def _split(text: str) -> Split:
 
 def _print(interactions: Interactions, choice: Choice) -> None:
     print_table(
-        f"{len(interactions):,} rows, {len(interactions.members):,} members, {len(interactions.items):,} items; "
-        f"judged by the {choice.split}",
+        f"{len(interactions):,} rows, {len(interactions.members):,} members, "
+        f"{len(interactions.items):,} items; judged by the {choice.split}",
         [
             "",
             "parameters",
