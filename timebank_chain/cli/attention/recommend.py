@@ -1,0 +1,233 @@
+"""``timebank attention recommend``: what a member may like next, and how well that is known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timebank_chain.cli.options import AsJson, progress
+from timebank_chain.cli.output import out, print_json, print_table
+from timebank_chain.errors import UsageError
+
+if TYPE_CHECKING:
+    from timebank_chain.attention.recommend import Choice, Interactions
+    from timebank_chain.attention.recommend.choose import Judged
+    from timebank_chain.attention.recommend.interactions import Split
+    from timebank_chain.attention.recommend.measures import Measures
+
+app = typer.Typer(
+    help="What a member may like next: activities, offers, other members.\n\n"
+    "Example: timebank attention recommend train dump/ --out community.recommender",
+    no_args_is_help=True,
+)
+
+History = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="Who took what and when: CSV, Parquet (member, object, at_ms, kind, value) or a dump's folder.",
+    ),
+]
+SplitOption = Annotated[
+    str,
+    typer.Option(
+        "--split", metavar="S", help="What is judged by: last:N of each member, or time:SHARE of all."
+    ),
+]
+Length = Annotated[int, typer.Option("--length", "-k", min=1, max=1000, help="Length of a list.")]
+Floor = Annotated[
+    float, typer.Option("--floor", min=0.0, max=1.0, help="Part of the places kept for the least seen half.")
+]
+RelevantFrom = Annotated[
+    float | None,
+    typer.Option(
+        "--relevant-from", metavar="VALUE", help="Only later rows of at least this value count as found."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Where chance begins.")]
+_DEFAULT_SPLIT = "last:5"
+_SPLIT = re.compile(r"last:(?P<last>[1-9]\d{0,3})|time:(?P<time>0?\.\d{1,6})")
+
+
+@app.command("evaluate")
+def evaluate(
+    history: History,
+    split: SplitOption = _DEFAULT_SPLIT,
+    length: Length = 10,
+    floor: Floor = 0.1,
+    relevant_from: RelevantFrom = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare popularity, item-kNN and factorisation on what members took later; write nothing.
+
+    Which parameters are best is found on a validation part, the figures to trust are those of the test part
+    after it. Random splits are not offered: they let a ranker learn from the future.
+
+    Example: timebank attention recommend evaluate orders.csv --split time:0.2
+
+    Example: timebank attention recommend evaluate dump/ --json
+    """
+    interactions, choice = _choose(history, split, length, floor, relevant_from, seed)
+    if as_json:
+        print_json(
+            "timebank.attention.recommend.evaluate/1",
+            {"data_sha256": interactions.data_hash(), **asdict(choice)},
+        )
+        return
+    _print(interactions, choice)
+
+
+@app.command("train")
+def train(
+    history: History,
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to keep the recommender.")],
+    split: SplitOption = _DEFAULT_SPLIT,
+    length: Length = 10,
+    floor: Floor = 0.1,
+    relevant_from: RelevantFrom = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the best ranker, let it learn from everything, keep it in a file.
+
+    The file holds items and how they hang together, and no member.
+
+    Example: timebank attention recommend train dump/ --out community.recommender
+    """
+    from timebank_chain.attention.recommend import Recommender, save_recommender
+    from timebank_chain.attention.recommend.rankers import make_ranker
+
+    interactions, choice = _choose(history, split, length, floor, relevant_from, seed)
+    ranker = make_ranker(choice.chosen.name, choice.chosen.parameters)
+    progress(f"learning from all {len(interactions):,} rows")
+    ranker.fit(interactions)
+    recommender = Recommender(
+        ranker, interactions.items, interactions.kinds, interactions.data_hash(), choice
+    )
+    digest = save_recommender(recommender, out_file)
+    if as_json:
+        print_json(
+            "timebank.attention.recommend.train/1",
+            {
+                "file": str(out_file),
+                "sha256": digest,
+                "data_sha256": recommender.data_hash,
+                **asdict(choice),
+            },
+        )
+        return
+    _print(interactions, choice)
+    out().print(f"kept: {out_file}, sha256 {digest}", markup=False, soft_wrap=True)
+
+
+@app.command("for")
+def suggest(
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Name as in the history.")],
+    history: Annotated[
+        Path, typer.Option("--history", metavar="FILE", help="Who took what up to now, and what there is.")
+    ],
+    model: Annotated[Path, typer.Option("--model", metavar="FILE", help="A file that `train` made.")],
+    length: Length = 10,
+    kind: Annotated[str | None, typer.Option("--kind", help="Only these: activity, offer or member.")] = None,
+    floor: Floor = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Suggest to one member, each line with its reason.
+
+    Who has no past is shown what is taken most. Some places (--floor) are kept for what is seen least.
+
+    Example: timebank attention recommend for 17 --history dump/ --model community.recommender --kind member
+    """
+    from timebank_chain.attention.recommend import load_recommender, read_interactions
+    from timebank_chain.attention.recommend.interactions import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"{kind!r} is no kind", hint=f"kinds: {', '.join(KINDS)}")
+    recommender = load_recommender(model)
+    lines = recommender.suggest(member, read_interactions(history), k=length, kind=kind, floor=floor)
+    if as_json:
+        print_json(
+            "timebank.attention.recommend.for/1",
+            {"member": member, "suggestions": [asdict(line) for line in lines]},
+        )
+        return
+    print_table(
+        f"For {member}",
+        [">", "what", "kind", "why"],
+        [
+            (
+                line.place,
+                line.item,
+                line.kind,
+                "; ".join(filter(None, (line.reason, ", ".join(line.because)))),
+            )
+            for line in lines
+        ],
+    )
+
+
+def _choose(  # one road for both commands
+    history: Path, split: str, k: int, floor: float, relevant_from: float | None, seed: int
+) -> tuple[Interactions, Choice]:
+    from timebank_chain.attention.extra import need
+    from timebank_chain.attention.recommend import choose, read_interactions
+    from timebank_chain.attention.recommend.rankers import candidates
+
+    cut = _split(split)
+    need("implicit")
+    interactions = read_interactions(history)
+    return interactions, choose(
+        interactions,
+        candidates(seed),
+        split=cut,
+        k=k,
+        floor=floor,
+        relevant_from=relevant_from,
+        progress=progress,
+    )
+
+
+def _split(text: str) -> Split:
+    from timebank_chain.attention.recommend import LastOfEach, TimeShare
+
+    found = _SPLIT.fullmatch(text)
+    if found is None or (found["time"] and not float(found["time"])):
+        raise UsageError(f"{text!r} is no split", hint="last:5 (the last five of each member) or time:0.2")
+    return LastOfEach(int(found["last"])) if found["last"] else TimeShare(float(found["time"]))
+
+
+def _print(interactions: Interactions, choice: Choice) -> None:
+    print_table(
+        f"{len(interactions):,} rows, {len(interactions.members):,} members, "
+        f"{len(interactions.items):,} items; judged by the {choice.split}",
+        [
+            "",
+            "parameters",
+            f">recall@{choice.k}",
+            f">NDCG@{choice.k}",
+            ">coverage",
+            ">to the least seen half",
+            ">Gini of exposure",
+        ],
+        [
+            *(_row("validation: " + one.name, one) for one in choice.validation),
+            *(_row("TEST: " + one.name, one) for one in choice.test),
+            ("TEST: chosen", choice.chosen.name, *_figures(choice.chosen.measures)),
+            ("  with places kept", f"floor {choice.floor:g}", *_figures(choice.guarded)),
+        ],
+    )
+
+
+def _row(title: str, one: Judged) -> tuple[str, ...]:
+    words = ", ".join(f"{name} {value}" for name, value in one.parameters.items() if value is not None)
+    return (title, words or "-", *_figures(one.measures))
+
+
+def _figures(found: Measures) -> tuple[str, ...]:
+    shares = (found.recall, found.ndcg, found.coverage, found.least_seen, found.exposure_gini)
+    return tuple(f"{one:.4f}" for one in shares)
