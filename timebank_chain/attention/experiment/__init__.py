@@ -1,9 +1,9 @@
 """Was it the treatment? Takes a plan and a log, gives an effect with its interval, or says why not.
 
-``plan`` and ``design`` fix what is asked, ``power`` how many members that takes, ``assign`` who gets which arm;
-``log`` reads what happened and holds it against the plan, ``looks`` and ``sequence`` compare arms at every day,
-``guardrails`` watch over what may not be harmed, ``analyse`` concludes. ``off_policy`` estimates a policy from
-another's log. ``simulate`` counts false alarms, ``plots`` draws.
+``plan`` and ``design`` fix what is asked, ``power`` how many members that takes, ``assign`` who gets which
+arm; ``log`` reads what happened and holds it against the plan, ``looks`` and ``sequence`` compare arms at
+every day, ``guardrails`` watch over what may not be harmed, ``analyse`` concludes. ``off_policy`` estimates
+a policy from another's log. ``simulate`` counts false alarms, ``plots`` draws.
 """
 
 from timebank_chain.attention.experiment.analyse import Analysis, TreatmentResult, analyse

@@ -1,12 +1,12 @@
-"""What an experiment says: first whether it may be believed, then what each treatment did, then whether to ship.
+"""What an experiment says: whether it may be believed, what each treatment did, and whether to ship it.
 
 It is not believed, and nothing is concluded, if the arms' sizes do not fit the plan's weights (sample-ratio
-mismatch: chi-square, p below 0.001; A. Fabijan et al., KDD 2019) or if the covariate, which was measured before
-anybody was treated, differs between the arms as much.
+mismatch: chi-square, p below 0.001; A. Fabijan et al., KDD 2019) or if the covariate, which was measured
+before anybody was treated, differs between the arms as much.
 
-A *fixed* analysis looks at the horizon: the first day at whose end every arm has its planned members, or the
-planned end. Earlier it says to wait; members who came later do not count. An *always-valid* one may conclude at any
-day. Both are computed whatever the plan says; the plan's own decides.
+A *fixed* analysis looks at the horizon: the first day at whose end every arm has its planned members, or
+the planned end. Earlier it says to wait; members who came later do not count. An *always-valid* one may
+conclude at any day. Both are computed whatever the plan says; the plan's own decides.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def analyse(plan: Plan, log: OutcomeLog, exposures: Exposures | None = None, *, 
             raise AttentionError(f"arm {name} has {count} members", hint="wait until both arms have some")
     if np.ptp(log.outcome) == 0:
         raise AttentionError(
-            f"the metric {plan.metric.name!r} is {log.outcome[0]:g} for every member: nothing can be compared",
+            f"the metric {plan.metric.name!r} is {log.outcome[0]:g} for every member: nothing to compare",
             hint="look at how it is recorded",
         )
     covariate, missing = _filled(log)
@@ -199,7 +199,7 @@ def check_ratio(plan: Plan, counts: NDArray[np.int64]) -> float | None:
         )
         raise CheckFailed(
             f"sample-ratio mismatch, p = {found:.2g}: {told}; nothing is concluded",
-            hint="find out whom the log lost: redirects, crashes, bots, late joins; then run the experiment anew",
+            hint="find out whom the log lost (redirects, crashes, bots, late joins), then run it anew",
         )
     return found
 
@@ -231,7 +231,8 @@ def _check_balance(plan: Plan, log: OutcomeLog, covariate: Floats) -> float | No
         )
         name = plan.covariate.name if plan.covariate is not None else ""
         raise CheckFailed(
-            f"the covariate {name!r} differs between the arms, p = {found:.2g} ({means}); nothing is concluded",
+            f"the covariate {name!r} differs between the arms, p = {found:.2g} ({means}); "
+            "nothing is concluded",
             hint="it must be measured before the experiment starts, and members assigned by the plan",
         )
     return found
@@ -285,7 +286,7 @@ def _treatment(
         first = alarms[0]
         reasons.append(
             f"a fixed test looked at every day would have said yes on {len(alarms)} days, first on day "
-            f"{first.day + 1} (effect {first.effect:+.4g}, p = {first.p:.3g}); that is what looking often does"
+            f"{first.day + 1} (effect {first.effect:+.4g}, p = {first.p:.3g}); looking often does that"
         )
     if plan.metric.kind == "rate":
         successes = float(log.outcome[(log.arm == 0) | (log.arm == number)].sum())

@@ -1,4 +1,4 @@
-"""Who gets which arm: a hash decides, so that anybody with the plan finds the same, at any time, in any order.
+"""Who gets which arm: a hash decides, so that anybody with the plan finds the same at any time.
 
 ``Keccak-256(tag || salt || member)``, its first eight bytes as a number in [0, 2^64), against the arms'
 cumulative weights. The salt is the experiment's own 32 random bytes, so that assignments of two experiments

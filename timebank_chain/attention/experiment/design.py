@@ -15,8 +15,8 @@ from timebank_chain.errors import UsageError
 class Question:
     """What is asked; see :class:`~timebank_chain.attention.experiment.plan.Plan` for the fields' meaning.
 
-    Exactly one of ``effect`` (absolute, in the metric's unit) and ``members`` (of all arms) is given; the other
-    is computed.
+    Exactly one of ``effect`` (absolute, in the metric's unit) and ``members`` (of all arms) is given; the
+    other is computed.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Question:
 class Sizes:
     """A plan's members beside those of its alternatives, all arms together.
 
-    ``fixed`` without a look before the horizon, ``always_valid`` with as many as wanted, ``without_covariate``
-    by the plan's own method (``None`` if it has no covariate).
+    ``fixed`` without a look before the horizon, ``always_valid`` with as many as wanted,
+    ``without_covariate`` by the plan's own method (``None`` if it has no covariate).
     """
 
     planned: int

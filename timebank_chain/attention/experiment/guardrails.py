@@ -1,15 +1,16 @@
-"""What a treatment may not harm on its way to a win: how equally attention is shared, and what else was named.
+"""What a treatment may not harm on its way to a win: how equally attention is shared, and what else is named.
 
-Every guardrail is a difference, treatment minus control, turned so that positive is harm, with a standard error,
-and held against its tolerance: *kept* if the whole interval lies at or below it, *harmed* if the whole interval
-lies above, *undecided* between. To ship, all must be kept; as that claim needs every one of them, no level has
-to be divided among them (R. L. Berger's intersection-union test, 1982).
+Every guardrail is a difference, treatment minus control, turned so that positive is harm, with a standard
+error, and held against its tolerance: *kept* if the whole interval lies at or below it, *harmed* if the
+whole interval lies above, *undecided* between. To ship, all must be kept; as that claim needs every one of
+them, no level has to be divided among them (R. L. Berger's intersection-union test, 1982).
 
-*Gini*: ``G = sum((2 i - n - 1) x_i) / ((n - 1) sum(x))`` with ``x`` ascending, which is free of the bias that makes
-small arms look equal; its error by the jackknife over members, all leave-one-out values in closed form.
-*Exposure*: of all that was shown to an arm's members, the part that went to the offers least shown in both arms
-together. The set is found from the pooled counts because each arm's own least shown would be biased by the arm's
-size; the error is that of a ratio of members' sums, as one member's exposures are alike.
+*Gini*: ``G = sum((2 i - n - 1) x_i) / ((n - 1) sum(x))`` with ``x`` ascending, which is free of the bias
+that makes small arms look equal; its error by the jackknife over members, all leave-one-out values in
+closed form.
+*Exposure*: of all that was shown to an arm's members, the part that went to the offers least shown in both
+arms together. The set is found from the pooled counts because each arm's own least shown would be biased by
+the arm's size; the error is that of a ratio of members' sums, as one member's exposures are alike.
 *Mean*: a difference of means.
 """
 
@@ -100,7 +101,7 @@ def check_guardrail(
 
 
 def gini_with_error(amounts: Floats) -> Measured | None:
-    """Return the unbiased Gini index of non-negative amounts and its jackknife error; ``None`` for less than three."""
+    """Return the unbiased Gini index of amounts and its error; ``None`` for less than three."""
     count = len(amounts)
     if count < 3:
         return None

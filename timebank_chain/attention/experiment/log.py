@@ -1,8 +1,8 @@
 """The log of an experiment, held against its plan before anything is concluded from it.
 
-One row a member: ``member, arm, at`` and the plan's columns. ``at`` is when the member's outcome was complete;
-what a member does over a week is summed up before, because values that still change belong to no look.
-What was shown is a second file, one row an exposure: ``member`` and the guardrail's column.
+One row a member: ``member, arm, at`` and the plan's columns. ``at`` is when the member's outcome was
+complete; what a member does over a week is summed up before, because values that still change belong to no
+look. What was shown is a second file, one row an exposure: ``member`` and the guardrail's column.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def read_log(path: Path, plan: Plan) -> OutcomeLog:
     Raises
     ------
     AttentionError
-        If a column or value is missing or no number, an arm is unknown, a member is in two arms, twice in one, in
-        another than the plan assigns, or outside the plan's time; file, line and field are named.
+        If a column or value is missing or no number, an arm is unknown, a member is in two arms, twice in
+        one, in another than the plan assigns, or outside the plan's time; file, line and field are named.
     """
     table = read_columns(path)
     metric = plan.metric
@@ -241,7 +241,8 @@ def _within(table: Columns, at: NDArray[np.int64], plan: Plan) -> None:
     if after.size:
         row = int(after[0])
         raise AttentionError(
-            f"{format_time(int(at[row]))} is not before the experiment's end, {format_time(plan.end_ms or 0)}",
+            f"{format_time(int(at[row]))} is not before the experiment's end, "
+            f"{format_time(plan.end_ms or 0)}",
             where=table.place(row, "at"),
         )
 

@@ -1,20 +1,20 @@
 """What a policy would have earned, from another policy's log: no experiment, but the log's propensities.
 
-Row ``i`` of the log: reward ``r``, the logging policy's probability ``p`` of what it showed, the target policy's
-probability ``e`` of the same; weight ``w = e / p``. With ``q`` a model of the reward (fitted to other rows) and
-``v`` its mean under the target policy::
+Row ``i`` of the log: reward ``r``, the logging policy's probability ``p`` of what it showed, the target
+policy's probability ``e`` of the same; weight ``w = e / p``. With ``q`` a model of the reward (fitted to
+other rows) and ``v`` its mean under the target policy::
 
     IPS    mean(w r)                             D. G. Horvitz, D. J. Thompson 1952
     SNIPS  sum(w r) / sum(w)                     A. Swaminathan, T. Joachims, NIPS 2015
     DR     mean(v + w (r - q))                   M. Dudik, J. Langford, L. Li, ICML 2011, arXiv:1103.4601
 
-IPS and DR have no bias where the logging policy can show whatever the target shows; SNIPS has one that vanishes,
-and less variance. *Clipping* weights at ``c`` lowers the variance and takes ``mean((w - c)^+ r)`` away (for DR the
-same of ``r - q``): that bias is estimated from the log and said beside each estimate.
+IPS and DR have no bias where the logging policy can show whatever the target shows; SNIPS has one that
+vanishes, and less variance. *Clipping* weights at ``c`` lowers the variance and takes ``mean((w - c)^+ r)``
+away (for DR the same of ``r - q``): that bias is estimated from the log and said beside each estimate.
 
-Intervals twice: normal, with SNIPS' error by the delta method, and percentile bootstrap over rows. The effective
-sample size is ``(sum w)^2 / sum(w^2)`` (A. Kong 1992). Weights have mean 1 if the propensities are true and the
-log's support is the target's; how far they are from it is reported in standard errors.
+Intervals twice: normal, with SNIPS' error by the delta method, and percentile bootstrap over rows. The
+effective sample size is ``(sum w)^2 / sum(w^2)`` (A. Kong 1992). Weights have mean 1 if the propensities
+are true and the log's support is the target's; how far they are from it is reported in standard errors.
 """
 
 from __future__ import annotations
@@ -198,8 +198,8 @@ def evaluate(
 def reward_model(log: LoggedRows, *, seed: int = 0) -> tuple[Floats, Floats]:
     """Fit the reward by action and context; each row is predicted by a model that has not seen it.
 
-    Ridge regression on indicators of the action and of each context column, in five folds, cut to the range of the
-    rewards it was fitted to. DR needs no more of it than that it does not know the row's own reward.
+    Ridge regression on indicators of the action and of each context column, in five folds, cut to the range
+    of the rewards it was fitted to. DR needs no more of it than that it does not know the row's own reward.
 
     Returns
     -------
@@ -278,19 +278,19 @@ def _with_warnings(result: OffPolicyResult) -> OffPolicyResult:
     told = []
     if result.effective_rows < FEW_EFFECTIVE:
         told.append(
-            f"only {result.effective_rows:,.1f} of {result.rows:,} rows' worth of evidence: a few large weights "
-            "decide, intervals are too short"
+            f"only {result.effective_rows:,.1f} of {result.rows:,} rows' worth of evidence: a few large "
+            "weights decide, intervals are too short"
         )
     gap = abs(result.mean_weight - 1)
     if gap > SUSPECT_WEIGHTS * result.mean_weight_error + 1e-6:
         told.append(
-            f"the weights' mean is {result.mean_weight:.4g}, not 1: the propensities are not those the log was "
-            "made with, or the target shows what the log never does"
+            f"the weights' mean is {result.mean_weight:.4g}, not 1: the propensities are not those the log "
+            "was made with, or the target shows what the log never does"
         )
     if result.unseen_mass > 1e-6:
         told.append(
-            f"{result.unseen_mass:.2%} of what the target shows is never seen in the log: IPS counts it as zero, "
-            "SNIPS as the rest, DR as its model says"
+            f"{result.unseen_mass:.2%} of what the target shows is never seen in the log: IPS counts it as "
+            "zero, SNIPS as the rest, DR as its model says"
         )
     if result.clipped_rows:
         told.append(

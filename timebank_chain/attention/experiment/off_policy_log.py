@@ -1,8 +1,8 @@
 """Reading a policy's log and the policy to be judged, which may not fit each other.
 
-The log: a row an occasion, with columns for the action shown, the logging policy's probability of it, the reward,
-and the context, if the target policy looks at any. The policy: ``context columns, action, probability``, a row a
-possibility; an action it does not name in a context has none there.
+The log: a row an occasion, with columns for the action shown, the logging policy's probability of it, the
+reward, and the context, if the target policy looks at any. The policy: ``context columns, action,
+probability``, a row a possibility; an action it does not name in a context has none there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def read_logged_rows(log_path: Path, policy_path: Path, names: LogColumns) -> Lo
     Raises
     ------
     AttentionError
-        If a column or value is missing; a propensity or probability is zero where it must not be, negative, above 1
-        or no number; a context's probabilities do not add up to 1; or the log has a context the policy does not
-        know. File, line and field are named.
+        If a column or value is missing; a propensity or probability is zero where it must not be, negative,
+        above 1 or no number; a context's probabilities do not add up to 1; or the log has a context the
+        policy does not know. File, line and field are named.
     """
     log = read_columns(log_path)
     log.require([names.action, names.reward, names.propensity, *names.context], what="a policy's log")
@@ -121,10 +121,11 @@ def _table(
     if off.size:
         row = int(np.flatnonzero(context == off[0])[0])
         raise AttentionError(
-            f"the probabilities of context {', '.join(keys[row]) or '(all)'} add up to {sums[off[0]]:.6g}, not 1",
+            f"the probabilities of context {', '.join(keys[row]) or '(all)'} add up to "
+            f"{sums[off[0]]:.6g}, not 1",
             where=policy.place(row, PROBABILITY),
         )
-    return target / sums[:, None]
+    return np.asarray(target / sums[:, None])
 
 
 def _contexts(

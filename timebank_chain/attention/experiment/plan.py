@@ -122,8 +122,8 @@ class Guardrail:
     """What a treatment may not harm by more than ``tolerance``.
 
     ``gini``: Gini index of column ``name`` among an arm's members (and within each group of column ``by``);
-    ``exposure``: share of what is shown that goes to the least shown ``lowest`` of the offers (column ``name``
-    of the exposures); ``mean``: mean of column ``name``, ``better`` up or down.
+    ``exposure``: share of what is shown that goes to the least shown ``lowest`` of the offers (column
+    ``name`` of the exposures); ``mean``: mean of column ``name``, ``better`` up or down.
     """
 
     kind: str
@@ -241,7 +241,8 @@ def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
     stated = document.value("hash")
     if stated != "0x" + plan.hash().hex():
         raise AttentionError(
-            f"the plan was changed after it was made: its hash is 0x{plan.hash().hex()}, it states {_short(stated)}",
+            f"the plan was changed after it was made: its hash is 0x{plan.hash().hex()}, "
+            f"it states {_short(stated)}",
             hint="take the plan as it was; another plan is another experiment",
             where=f"{where}, field 'hash'",
         )
@@ -335,7 +336,7 @@ def _guardrail_json(one: Guardrail) -> dict[str, Any]:
 
 
 def _plan(document: _Fields, where: str) -> Plan:
-    arms = tuple(_arm(one) for one in document.objects("arms", ("name", "weight"), 2, MAX_ARMS))
+    arms = tuple(_arm(one) for one in document.parts("arms", ("name", "weight"), 2, MAX_ARMS))
     names = [arm.name for arm in arms]
     if len(set(names)) != len(names):
         raise AttentionError("two arms have the same name", where=f"{where}, field 'arms'")
@@ -345,10 +346,10 @@ def _plan(document: _Fields, where: str) -> Plan:
         end_ms = document.integer("end_ms", 0, MAX_TIME_MS)
         if end_ms <= start_ms:
             raise AttentionError("the end is not after the start", where=f"{where}, field 'end_ms'")
-    metric = _metric(document.object("metric", ("name", "kind", "better", "baseline", "spread")))
+    metric = _metric(document.part("metric", ("name", "kind", "better", "baseline", "spread")))
     covariate = None
     if document.value("covariate") is not None:
-        fields = document.object("covariate", ("name", "correlation"))
+        fields = document.part("covariate", ("name", "correlation"))
         covariate = Covariate(fields.column("name"), fields.number("correlation", -0.999, 0.999))
         if covariate.name == metric.name:
             raise AttentionError(
@@ -380,7 +381,7 @@ def _plan(document: _Fields, where: str) -> Plan:
         burn_in=document.integer("burn_in", 2, MAX_MEMBERS),
         guardrails=tuple(
             _guardrail(one)
-            for one in document.objects(
+            for one in document.parts(
                 "guardrails",
                 ("kind", "name", "tolerance"),
                 0,
@@ -463,10 +464,10 @@ class _Fields:
     def value(self, name: str) -> Any:
         return self._found[name]
 
-    def object(self, name: str, names: tuple[str, ...]) -> _Fields:
+    def part(self, name: str, names: tuple[str, ...]) -> _Fields:
         return _Fields(self._found[name], self.place(name), names)
 
-    def objects(
+    def parts(
         self, name: str, names: tuple[str, ...], least: int, most: int, *, maybe: tuple[str, ...] = ()
     ) -> list[_Fields]:
         found = self._found[name]

@@ -1,4 +1,4 @@
-"""An experiment as a picture: the effect day by day, with both intervals. The same bytes for the same analysis."""
+"""An experiment as a picture: the effect day by day, with both intervals. Same analysis, same bytes."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """How many members an experiment needs, and what the smallest effect is that a number of them shows.
 
-A fixed test looks once. Two rates: the two-sided z-test, pooled variance where there is no effect and the arms'
-own where there is one (``statsmodels.stats.proportion.power_proportions_2indep``; Fleiss, Levin, Paik 2003,
-section 4.2). Two means: the two-sided t-test (``statsmodels.stats.power.TTestIndPower``; Cohen 1988).
+A fixed test looks once. Two rates: the two-sided z-test, pooled variance where there is no effect and the
+arms' own where there is one (``statsmodels.stats.proportion.power_proportions_2indep``; Fleiss, Levin, Paik
+2003, section 4.2). Two means: the two-sided t-test (``statsmodels.stats.power.TTestIndPower``; Cohen 1988).
 
-A pre-period covariate with correlation ``r`` leaves ``1 - r^2`` of the variance (CUPED: A. Deng, Y. Xu, R. Kohavi,
-T. Walker, WSDM 2013), so that members count as ``1 / (1 - r^2)`` each.
+A pre-period covariate with correlation ``r`` leaves ``1 - r^2`` of the variance (CUPED: A. Deng, Y. Xu, R.
+Kohavi, T. Walker, WSDM 2013), so that members count as ``1 / (1 - r^2)`` each.
 
 Looking as often as one likes costs members: where a fixed test needs ``(z_a + z_b)^2`` units of them, the
-confidence sequence needs ``(m + z_b)^2`` to have the same power at the horizon, ``m`` its boundary there. That is
-the most it needs: it may end at any earlier look.
+confidence sequence needs ``(m + z_b)^2`` to have the same power at the horizon, ``m`` its boundary there.
+That is the most it needs: it may end at any earlier look.
 """
 
 from __future__ import annotations

@@ -4,17 +4,17 @@ For the mean of ``t`` values with standard error ``s`` the interval ``estimate +
 
     m(t)^2 = (1 + 1/x) ln((1 + x) / alpha^2),   x = t rho^2
 
-covers the truth at all looks together with probability ``1 - alpha``, asymptotically: theorem 2.2 of
-I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy, A. Ramdas, "Time-uniform central limit theory and
-asymptotic confidence sequences", Annals of Statistics 52 (2024), arXiv:2103.06476, whose margin
-``sigma sqrt(2 (t rho^2 + 1) / (t^2 rho^2) ln(sqrt(t rho^2 + 1) / alpha))`` this is, with ``s = sigma / sqrt(t)``.
+covers the truth at all looks together with probability ``1 - alpha``, asymptotically: theorem 2.2 of I.
+Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy, A. Ramdas, "Time-uniform central limit theory and
+asymptotic confidence sequences", Annals of Statistics 52 (2024), arXiv:2103.06476, whose margin ``sigma
+sqrt(2 (t rho^2 + 1) / (t^2 rho^2) ln(sqrt(t rho^2 + 1) / alpha))`` this is, with ``s = sigma / sqrt(t)``.
 It is Robbins' normal mixture (1970), the same as inverting the mixture sequential probability ratio test of
 R. Johari, P. Koomen, L. Pekelis, D. Walsh, "Always valid inference", Operations Research 70 (2022),
 arXiv:1512.04922, with mixing variance ``rho^2 sigma^2``. For a difference of arms, also after regression on
 covariates, ``t`` is the members of both: M. Lindon, D. W. Ham, M. Tingley, I. Bojinov, arXiv:2210.08589.
 
-``rho`` may be anything that does not depend on the data. It is chosen so that the interval is narrowest at the
-planned horizon ``T``: there ``x = -W_{-1}(-alpha^2 / e) - 1`` (Lambert's W; setting the derivative of
+``rho`` may be anything that does not depend on the data. It is chosen so that the interval is narrowest at
+the planned horizon ``T``: there ``x = -W_{-1}(-alpha^2 / e) - 1`` (Lambert's W; setting the derivative of
 ``m(t)^2 / t`` by ``rho^2`` to zero gives ``x = ln((1 + x) / alpha^2)``), so ``rho^2 = x / T``.
 """
 

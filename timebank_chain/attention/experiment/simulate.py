@@ -1,7 +1,7 @@
 """Simulated A/A tests: both arms the same, so that every alarm is false, and counted.
 
-Three ways to conclude from the same experiments: a fixed test at the horizon, the confidence sequence looked at
-every day, and what should not be done, the fixed test looked at every day until it says yes.
+Three ways to conclude from the same experiments: a fixed test at the horizon, the confidence sequence
+looked at every day, and what should not be done, the fixed test looked at every day until it says yes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _BATCH = 100
 class Setting:
     """What is simulated: ``daily`` members an arm and day, over ``days`` days, ``experiments`` times.
 
-    ``kind`` is ``rate`` (a chance of ``baseline``) or ``mean`` (log-normal attention of mean ``baseline``, the
-    logarithm's deviation 1, which is skewed as attention is). ``correlation`` of the logarithms with those of a
-    pre-period covariate, which is adjusted for unless it is ``None``. ``lift`` multiplies the treatment's mean.
+    ``kind`` is ``rate`` (a chance of ``baseline``) or ``mean`` (log-normal attention of mean ``baseline``,
+    the logarithm's deviation 1, which is skewed as attention is). ``correlation`` of the logarithms with
+    those of a pre-period covariate, which is adjusted for unless it is ``None``. ``lift`` multiplies the
+    treatment's mean.
     """
 
     kind: str
