@@ -316,7 +316,10 @@ def _treatment(
 def _fixed(
     plan: Plan, log: OutcomeLog, covariate: Floats | None, number: int, looks: Looks, horizon: int
 ) -> FixedResult:
-    """Test once, with the libraries' tests; the interval of rates is Newcombe's (1998), of means Welch's."""
+    """Test once, with the libraries' tests; the interval of rates is Newcombe's (1998), of means Welch's.
+
+    Newcombe's knows no continuity correction: at the margin the p-value decides.
+    """
     within = log.day <= horizon
     values = log.outcome
     if covariate is not None:
@@ -325,15 +328,16 @@ def _fixed(
     if min(len(control), len(treated)) < 2:
         raise AttentionError("an arm has less than two members at the horizon")
     if plan.metric.kind == "rate" and covariate is None:
-        proportion = need("statsmodels.stats.proportion")
         successes, sizes = (int(treated.sum()), int(control.sum())), (len(treated), len(control))
         if sum(successes) in (0, sum(sizes)):
             p = 1.0
         else:
-            p = float(proportion.proportions_ztest(successes, sizes)[1])
+            failures = (sizes[0] - successes[0], sizes[1] - successes[1])
+            # Of two by two, chi-square is z squared.
+            p = float(need("scipy.stats").chi2_contingency((successes, failures), correction=True).pvalue)
         with np.errstate(divide="ignore", invalid="ignore"):
             # It computes the ratio of rates on the way, which is not asked for and may be 0 / 0.
-            low, high = proportion.confint_proportions_2indep(
+            low, high = need("statsmodels.stats.proportion").confint_proportions_2indep(
                 successes[0], sizes[0], successes[1], sizes[1], method="newcomb", alpha=plan.level
             )
     elif np.ptp(control) == 0 and np.ptp(treated) == 0:

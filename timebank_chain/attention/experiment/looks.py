@@ -3,8 +3,9 @@
 Everything comes from sums per arm, cumulated over looks, so that a look costs nothing and ten thousand
 simulated experiments are the same few array operations. Arrays are ``[..., looks, arms]``.
 
-*Fixed test* of one look, as if it were the only one. Rates: z with pooled variance. Means, and whatever is
-adjusted by a covariate: Welch's t (B. L. Welch 1947).
+*Fixed test* of one look, as if it were the only one. Rates: two-proportion z with pooled variance and Yates'
+continuity correction, because without it few successes give more false alarms than the level says. Means, and
+whatever is adjusted by a covariate: Welch's t (B. L. Welch 1947).
 
 *CUPED* (Deng et al. 2013): outcomes minus ``theta (x - mean x)``, theta from the covariances within arms. A
 covariate that does not vary, or is not there, explains nothing: theta is 0.
@@ -165,7 +166,9 @@ def _fixed_p(n: Floats, mean: Floats, variance: Floats, effect: Floats, kind: st
     if kind == "rate":
         pooled = (mean * n).sum(axis=-1) / n.sum(axis=-1)
         error = np.sqrt(pooled * (1 - pooled) * (1 / n).sum(axis=-1))
-        found = 2 * stats.norm.sf(np.abs(effect) / error)
+        # Half a success less in the one arm and more in the other.
+        counted = np.maximum(np.abs(effect) - 0.5 * (1 / n).sum(axis=-1), 0.0)
+        found = 2 * stats.norm.sf(counted / error)
     else:
         part = variance / n
         total = part.sum(axis=-1)

@@ -2,7 +2,8 @@
 
 A fixed test looks once. Two rates: the two-sided z-test, pooled variance where there is no effect and the
 arms' own where there is one (``statsmodels.stats.proportion.power_proportions_2indep``; Fleiss, Levin, Paik
-2003, section 4.2). Two means: the two-sided t-test (``statsmodels.stats.power.TTestIndPower``; Cohen 1988).
+2003, section 4.2), of the effect less the continuity correction that the test takes off. Two means: the
+two-sided t-test (``statsmodels.stats.power.TTestIndPower``; Cohen 1988).
 
 A pre-period covariate with correlation ``r`` leaves ``1 - r^2`` of the variance (CUPED: A. Deng, Y. Xu, R.
 Kohavi, T. Walker, WSDM 2013), so that members count as ``1 / (1 - r^2)`` each.
@@ -135,8 +136,11 @@ def detectable_effect(design: Design, members_per_arm: Sequence[int]) -> float:
 def _power(design: Design, treated: float, control: float, effect: float) -> float:
     if design.kind == "rate":
         proportion = need("statsmodels.stats.proportion")
+        seen = effect - 0.5 * (1 / treated + 1 / control)
+        if seen <= 0:
+            return 0.0
         found = proportion.power_proportions_2indep(
-            effect * design.direction,
+            seen * design.direction,
             design.baseline,
             treated,
             ratio=control / treated,
@@ -144,12 +148,16 @@ def _power(design: Design, treated: float, control: float, effect: float) -> flo
             return_results=False,
         )
         return float(found)
-    if min(treated, control) * 2 <= 2.5:
+    if treated + control <= 2.5:
         return 0.0  # no degree of freedom to speak of
     solver = need("statsmodels.stats.power").TTestIndPower()
     found = solver.power(effect / design.spread, treated, design.level, ratio=control / treated)
-    # For effects of many standard deviations the noncentral t overflows; nothing is surer than that.
-    return 1.0 if math.isnan(found) else float(found)
+    if math.isfinite(found):
+        return float(found)
+    # Where the noncentral t fails (effects of very many standard deviations), the normal does not.
+    normal = need("scipy.stats").norm
+    shift = effect / design.spread / math.sqrt(1 / treated + 1 / control)
+    return float(normal.sf(normal.isf(design.level / 2) - shift))
 
 
 def _check_effect(design: Design, effect: float) -> None:
