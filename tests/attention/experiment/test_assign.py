@@ -27,8 +27,9 @@ NAMES = [f"member-{number:06d}" for number in range(20_000)]
 
 
 def test_known_assignments_stay() -> None:
+    # Found with another implementation of Keccak-256.
     assert assign_many(UNEQUAL, ["ada", "bob", "eve", "鈴木", "m0", "m1", "m2", "m3"]) == [
-        "control", "control", "new", "control", "control", "other", "control", "control",
+        "new", "control", "control", "control", "new", "control", "control", "control",
     ]  # fmt: skip
 
 

@@ -39,7 +39,7 @@ from timebank_chain.attention.experiment.log import (
     read_members,
     require_exposures,
 )
-from timebank_chain.attention.experiment.plan import Guardrail
+from timebank_chain.attention.experiment.plan import Guardrail, Plan
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import format_time
 
@@ -127,10 +127,10 @@ def test_values_of_their_kind(tmp_path: Path) -> None:
         (make(guardrails=(Guardrail("gini", "replies", 0.1, by="cohort"),)), "cohort"),
     ],
 )
-def test_missing_column_is_named(tmp_path: Path, plan: object, column: str) -> None:
+def test_missing_column_is_named(tmp_path: Path, plan: Plan, column: str) -> None:
     path = write_csv(tmp_path / "log.csv", HEADER, f"ada,control,{AT},1")
     with pytest.raises(AttentionError, match=f"column '{column}' is missing") as error:
-        read_log(path, plan)  # type: ignore[arg-type]  # parametrised as objects
+        read_log(path, plan)
     assert "the file has member, arm, at, replies" in str(error.value.hint)
 
 

@@ -130,9 +130,7 @@ def test_changed_plan_is_refused(path: tuple[str | int, ...], value: Any) -> Non
         (("guardrails", 0), 7, "expected an object", None),
     ],
 )
-def test_broken_rule_is_named(
-    path: tuple[str | int, ...], value: Any, words: str, field: str | None
-) -> None:
+def test_broken_rule_is_named(path: tuple[str | int, ...], value: Any, words: str, field: str | None) -> None:
     with pytest.raises(AttentionError, match=words) as error:
         plan_from_json(changed(path, value))
     assert field is None or f"field {field!r}" in str(error.value.where)
@@ -140,7 +138,7 @@ def test_broken_rule_is_named(
 
 def test_rate_has_the_spread_of_a_rate() -> None:
     assert plan_from_json(json.dumps(make(metric=RATE).to_json())).metric == RATE
-    with pytest.raises(AttentionError, match="standard deviation of 0.4"):
+    with pytest.raises(AttentionError, match=r"standard deviation of 0.4"):
         plan_from_json(json.dumps(make(metric=replace(RATE, spread=0.3)).to_json()))
 
 
