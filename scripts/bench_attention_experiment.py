@@ -34,6 +34,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import binomtest
 
 from timebank_chain.attention.experiment.analyse import Analysis, analyse
 from timebank_chain.attention.experiment.design import Question, make_plan, rate_spread
@@ -54,6 +55,7 @@ SETTINGS = {
     "a rate of 5 %": Setting("rate", 0.05),
     "a rate of 0.4 %, as in Open Bandit": Setting("rate", 0.004, daily=1_000, days=7),
     "a skewed mean": Setting("mean", 2.0),
+    "a skewed mean, one arm of ten parts": Setting("mean", 2.0, daily=180, treated=20),
     "a skewed mean with CUPED": Setting("mean", 2.0, correlation=0.7),
 }
 
@@ -68,11 +70,20 @@ def count_alarms(experiments: int, seed: int = SEED) -> list[dict[str, Any]]:
         rows.append(
             {
                 "setting": name,
-                "members": 2 * one.daily * one.days,
+                "members": sum(one.a_day) * one.days,
                 "looks": one.days,
                 "experiments": experiments,
                 "fixed": alarms.fixed,
                 "fixed_error": alarms.error_of(LEVEL),
+                # A part whose truth is 5 % lies above it half of the time: is it more than chance above?
+                "above_level_p": float(
+                    binomtest(
+                        round(max(alarms.fixed, alarms.always_valid) * experiments),
+                        experiments,
+                        LEVEL,
+                        alternative="greater",
+                    ).pvalue
+                ),
                 "always_valid": alarms.always_valid,
                 "peeked_fixed": alarms.peeked,
                 "seconds": time.perf_counter() - started,
@@ -237,6 +248,7 @@ def _print(rows: list[dict[str, Any]], bandit: dict[str, Any] | None) -> None:
         "fixed, at the horizon",
         "always-valid, daily",
         "fixed test, daily looks",
+        "more than 5 %?",
         "s",
     ):
         table.add_column(name)
@@ -247,6 +259,7 @@ def _print(rows: list[dict[str, Any]], bandit: dict[str, Any] | None) -> None:
             f"{row['fixed']:.2%} (+- {row['fixed_error']:.2%})",
             f"{row['always_valid']:.2%}",
             f"{row['peeked_fixed']:.2%}",
+            f"{'YES' if row['above_level_p'] < 0.01 else 'no'}, p = {row['above_level_p']:.2f}",
             f"{row['seconds']:.1f}",
         )
     console.print(table)
@@ -320,7 +333,12 @@ def main() -> None:
     else:
         print(f"skipped: no research data at {folder}; set TIMEBANK_TEST_DATA", file=sys.stderr)
     if arguments.json:
-        print(json.dumps({"alarms": rows, "open_bandit": bandit}, indent=2))
+        print(
+            json.dumps(
+                {"schema": "timebank.bench.attention_experiment/1", "alarms": rows, "open_bandit": bandit},
+                indent=2,
+            )
+        )
     else:
         _print(rows, bandit)
 

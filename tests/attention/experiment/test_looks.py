@@ -175,6 +175,8 @@ def test_origin_of_values_does_not_matter(origin: float) -> None:
         Setting("rate", 0.004, daily=1_000, days=7),
         Setting("mean", 2.0, daily=50, experiments=4_000),
         Setting("mean", 2.0, daily=50, experiments=4_000, correlation=0.7),
+        # Welch's test alone gives 6 % here.
+        Setting("mean", 2.0, daily=90, treated=10, experiments=4_000),
     ],
 )
 def test_false_alarms(setting: Setting) -> None:

@@ -44,7 +44,7 @@ FULL = make(
 
 plans = st.builds(
     make,
-    name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,20}", fullmatch=True),
+    name=st.from_regex(r"[A-Za-z0-9_]([A-Za-z0-9_. -]{0,20}[A-Za-z0-9_.-])?", fullmatch=True),
     salt=st.binary(min_size=32, max_size=32),
     arms=st.lists(
         st.builds(Arm, st.sampled_from(["a", "b", "c", "d"]), st.integers(1, 1_000_000)),
@@ -115,6 +115,7 @@ def test_changed_plan_is_refused(path: tuple[str | int, ...], value: Any) -> Non
         (("arms",), [{"name": "control", "weight": 1}], "2 to 16", "arms"),
         (("arms", 1, "name"), "control", "two arms", "arms"),
         (("arms", 1, "name"), "=1", "is no name", "name"),
+        (("metric", "name"), "replies ", "is no name", "name"),
         (("arms", 0, "weight"), 0, "whole number", "weight"),
         (("members_per_arm",), [5], "each of 2 arms", "members_per_arm"),
         (("members_per_arm", 0), 1, "whole number", "members_per_arm"),

@@ -34,12 +34,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timebank_chain.attention.experiment.fields import Fields, short
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.epoch.keccak import keccak
 from timebank_chain.errors import AttentionError, UsageError
@@ -56,8 +56,6 @@ MAX_MEMBERS = 1_000_000_000
 DEFAULT_BURN_IN = 50
 
 _MAX_FILE_BYTES = 65_536
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,63}")
-_SALT = re.compile(r"0x[0-9a-f]{64}")
 _FIELDS = (
     "schema",
     "name",
@@ -76,8 +74,6 @@ _FIELDS = (
     "burn_in",
     "guardrails",
 )
-#: Columns every log has.
-LOG_COLUMNS = ("member", "arm", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +225,11 @@ def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
         raise AttentionError(str(error), where=where) from None
     except ValueError as error:
         raise AttentionError(f"not JSON: {error}", where=where) from None
-    document = _Fields(found, where, (*_FIELDS, "hash"))
+    document = Fields(found, where, (*_FIELDS, "hash"))
     schema = document.value("schema")
     if schema != SCHEMA:
         raise AttentionError(
-            f"schema is {_short(schema)}, this version reads {SCHEMA}",
+            f"schema is {short(schema)}, this version reads {SCHEMA}",
             hint="make the plan with `timebank attention experiment plan`",
             where=where,
         )
@@ -242,7 +238,7 @@ def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
     if stated != "0x" + plan.hash().hex():
         raise AttentionError(
             f"the plan was changed after it was made: its hash is 0x{plan.hash().hex()}, "
-            f"it states {_short(stated)}",
+            f"it states {short(stated)}",
             hint="take the plan as it was; another plan is another experiment",
             where=f"{where}, field 'hash'",
         )
@@ -335,7 +331,7 @@ def _guardrail_json(one: Guardrail) -> dict[str, Any]:
     }
 
 
-def _plan(document: _Fields, where: str) -> Plan:
+def _plan(document: Fields, where: str) -> Plan:
     arms = tuple(_arm(one) for one in document.parts("arms", ("name", "weight"), 2, MAX_ARMS))
     names = [arm.name for arm in arms]
     if len(set(names)) != len(names):
@@ -392,11 +388,11 @@ def _plan(document: _Fields, where: str) -> Plan:
     )
 
 
-def _arm(fields: _Fields) -> Arm:
+def _arm(fields: Fields) -> Arm:
     return Arm(fields.label("name"), fields.integer("weight", 1, MAX_WEIGHT))
 
 
-def _metric(fields: _Fields) -> Metric:
+def _metric(fields: Fields) -> Metric:
     kind = fields.choice("kind", METRIC_KINDS)
     if kind == "rate":
         baseline = fields.number("baseline", 1e-9, 1 - 1e-9)
@@ -417,7 +413,7 @@ def _metric(fields: _Fields) -> Metric:
     return metric
 
 
-def _guardrail(fields: _Fields) -> Guardrail:
+def _guardrail(fields: Fields) -> Guardrail:
     kind = fields.choice("kind", GUARDRAIL_KINDS)
     takes = {"gini": "by", "exposure": "lowest", "mean": "better"}[kind]
     for extra in {"by", "lowest", "better"} & fields.given() - {takes}:
@@ -434,95 +430,3 @@ def _guardrail(fields: _Fields) -> Guardrail:
         lowest=fields.number("lowest", 0.001, 0.9) if kind == "exposure" else None,
         better=fields.choice("better", ("up", "down")) if kind == "mean" else None,
     )
-
-
-class _Fields:
-    """An object of the document, its fields checked one by one."""
-
-    def __init__(
-        self, found: object, where: str, names: tuple[str, ...], maybe: tuple[str, ...] = ()
-    ) -> None:
-        if not isinstance(found, dict):
-            raise AttentionError(f"expected an object, not {_short(found)}", where=where)
-        for name in found:
-            if name not in names and name not in maybe:
-                raise AttentionError(
-                    f"unknown field {_short(name)}", hint=f"known: {', '.join(names + maybe)}", where=where
-                )
-        for name in names:
-            if name not in found:
-                raise AttentionError(f"field {name!r} is missing", where=where)
-        self._found: dict[str, Any] = found
-        self._where = where
-
-    def given(self) -> set[str]:
-        return set(self._found)
-
-    def place(self, name: str) -> str:
-        return f"{self._where}, field {name!r}"
-
-    def value(self, name: str) -> Any:
-        return self._found[name]
-
-    def part(self, name: str, names: tuple[str, ...]) -> _Fields:
-        return _Fields(self._found[name], self.place(name), names)
-
-    def parts(
-        self, name: str, names: tuple[str, ...], least: int, most: int, *, maybe: tuple[str, ...] = ()
-    ) -> list[_Fields]:
-        found = self._found[name]
-        if not isinstance(found, list) or not least <= len(found) <= most:
-            raise AttentionError(f"expected a list of {least} to {most} objects", where=self.place(name))
-        return [_Fields(one, f"{self.place(name)}[{i}]", names, maybe) for i, one in enumerate(found)]
-
-    def choice(self, name: str, among: tuple[str, ...]) -> str:
-        found = self._found[name]
-        if found not in among:
-            raise AttentionError(f"{_short(found)} is none of {', '.join(among)}", where=self.place(name))
-        return str(found)
-
-    def label(self, name: str) -> str:
-        found = self._found[name]
-        if not isinstance(found, str) or not _NAME.fullmatch(found):
-            raise AttentionError(
-                f"{_short(found)} is no name",
-                hint="up to 64 letters, digits, spaces and _ . -, not starting with a sign",
-                where=self.place(name),
-            )
-        return found
-
-    def column(self, name: str, *, own: bool = False) -> str:
-        found = self.label(name)
-        if found in LOG_COLUMNS and not own:
-            raise AttentionError(f"the log's column {found!r} has another meaning", where=self.place(name))
-        return found
-
-    def salt(self) -> bytes:
-        found = self._found["salt"]
-        if not isinstance(found, str) or not _SALT.fullmatch(found):
-            raise AttentionError("expected 0x and 64 hexadecimal digits", where=self.place("salt"))
-        return bytes.fromhex(found[2:])
-
-    def integer(self, name: str, least: int, most: int) -> int:
-        return self.integer_value(self._found[name], name, least, most)
-
-    def integer_value(self, found: object, name: str, least: int, most: int) -> int:
-        # To Python, true is a 1; a plan that says so is a mistake.
-        if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-            raise AttentionError(
-                f"expected a whole number from {least} to {most}, not {_short(found)}", where=self.place(name)
-            )
-        return found
-
-    def number(self, name: str, least: float, most: float) -> float:
-        found = self._found[name]
-        if isinstance(found, bool) or not isinstance(found, int | float) or not least <= found <= most:
-            raise AttentionError(
-                f"expected a number from {least:g} to {most:g}, not {_short(found)}", where=self.place(name)
-            )
-        return float(found)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

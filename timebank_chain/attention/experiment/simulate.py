@@ -21,23 +21,36 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is simulated: ``daily`` members an arm and day, over ``days`` days, ``experiments`` times.
+    """What is simulated: ``daily`` members of control a day, over ``days`` days, ``experiments`` times.
 
-    ``kind`` is ``rate`` (a chance of ``baseline``) or ``mean`` (log-normal attention of mean ``baseline``,
-    the logarithm's deviation 1, which is skewed as attention is). ``correlation`` of the logarithms with
-    those of a pre-period covariate, which is adjusted for unless it is ``None``. ``lift`` multiplies the
-    treatment's mean.
+    Attributes
+    ----------
+    kind
+        ``rate`` (a chance of ``baseline``) or ``mean`` (log-normal attention of mean ``baseline`` whose
+        logarithm deviates by 1: skewed, as attention is).
+    treated
+        Members of the treatment a day; as many as control unless said.
+    correlation
+        Of the logarithms with those of a pre-period covariate, which is adjusted for unless it is ``None``.
+    lift
+        What the treatment's mean is multiplied by.
     """
 
     kind: str
     baseline: float
     daily: int = 100
+    treated: int | None = None
     days: int = 28
     experiments: int = 10_000
     correlation: float | None = None
     lift: float = 1.0
     level: float = 0.05
     burn_in: int = 50
+
+    @property
+    def a_day(self) -> tuple[int, int]:
+        """Members of control and treatment a day."""
+        return self.daily, self.daily if self.treated is None else self.treated
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ def simulate(setting: Setting, *, seed: int) -> Alarms:
             _draw(setting, size, chance),
             1,
             kind=setting.kind,
-            planned=2.0 * setting.daily * setting.days,
+            planned=float(sum(setting.a_day) * setting.days),
             level=setting.level,
             burn_in=setting.burn_in,
         )
@@ -80,29 +93,30 @@ def simulate(setting: Setting, *, seed: int) -> Alarms:
 
 
 def _draw(setting: Setting, size: int, chance: np.random.Generator) -> Sums:
-    shape = (size, setting.days, 2)
-    members = np.cumsum(np.full(shape, float(setting.daily)), axis=1)
-    lift = np.array([1.0, setting.lift])
+    a_day = np.array(setting.a_day, dtype=np.float64)
+    members = np.cumsum(np.broadcast_to(a_day, (size, setting.days, 2)), axis=1)
     if setting.kind == "rate":
-        successes = (
-            chance.binomial(setting.daily, setting.baseline * lift, size=shape).cumsum(axis=1).astype(float)
-        )
+        rates = setting.baseline * np.array([1.0, setting.lift])
+        successes = chance.binomial(setting.a_day, rates, size=members.shape).cumsum(axis=1).astype(float)
         return Sums(members, successes, successes)
-    each = (size, setting.days, setting.daily, 2)
-    normal = chance.standard_normal(each)
+    control = _sums_of_arm(setting, (size, setting.days, setting.a_day[0]), 1.0, chance)
+    treatment = _sums_of_arm(setting, (size, setting.days, setting.a_day[1]), setting.lift, chance)
+    return Sums(members, *(np.stack(both, axis=-1) for both in zip(control, treatment, strict=True)))
+
+
+def _sums_of_arm(
+    setting: Setting, shape: tuple[int, int, int], lift: float, chance: np.random.Generator
+) -> list[Floats]:
+    """Draw an arm's members, (experiments, days, members), and sum them up to each day."""
+    normal = chance.standard_normal(shape)
     # The mean of exp(N(m, 1)) is exp(m + 1/2).
     outcome = setting.baseline * lift * np.exp(normal - 0.5)
-
-    def total(values: Floats) -> Floats:
-        return np.asarray(values.sum(axis=2).cumsum(axis=1))
-
-    if setting.correlation is None:
-        return Sums(members, total(outcome), total(outcome**2))
-    own = np.sqrt(1 - setting.correlation**2)
-    before = np.exp(setting.correlation * normal + own * chance.standard_normal(each) - 0.5)
-    return Sums(
-        members, total(outcome), total(outcome**2), total(before), total(before**2), total(before * outcome)
-    )
+    values = [outcome, outcome**2]
+    if setting.correlation is not None:
+        own = np.sqrt(1 - setting.correlation**2)
+        before = np.exp(setting.correlation * normal + own * chance.standard_normal(shape) - 0.5)
+        values += [before, before**2, before * outcome]
+    return [np.asarray(one.sum(axis=2).cumsum(axis=1)) for one in values]
 
 
 def _alarms(looks: Looks, setting: Setting) -> Floats:
