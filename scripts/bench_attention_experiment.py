@@ -270,8 +270,8 @@ def _print(rows: list[dict[str, Any]], bandit: dict[str, Any] | None) -> None:
     console.print(
         f"\nOpen Bandit, A/B: random {ab['random']:.4%}, bts {ab['bts']:.4%}: {says}; {ab['verdict']}\n"
         f"  effect {ab['effect']:+.4%}, fixed {_between(ab['fixed'])} p = {ab['fixed_p']:.3f}, always-valid "
-        f"{_between(ab['always_valid'])} p = {ab['always_valid_p']:.3f}; so many impressions show "
-        f"{ab['smallest_effect_seen']:.3%} and more",
+        f"{_between(ab['always_valid'])} p = {ab['always_valid_p']:.3f}; so many impressions "
+        f"show effects of {ab['smallest_effect_seen']:.3%} and more",
         markup=False,
     )
     table = Table(title="\nOne policy's click rate from the other's log", title_justify="left", box=None)

@@ -151,7 +151,7 @@ def evaluate(
     logged, expected = reward_model(log, seed=seed)
     terms = np.stack([weight, weight * log.reward, expected + weight * (log.reward - logged)], axis=1)
     cut = raw - weight
-    bias = -np.array([(cut * log.reward).mean(), (cut * (log.reward - logged)).mean()])
+    bias = 0.0 - np.array([(cut * log.reward).mean(), (cut * (log.reward - logged)).mean()])
     ips, dr = float(terms[:, 1].mean()), float(terms[:, 2].mean())
     snips = float(terms[:, 1].sum() / terms[:, 0].sum())
     unclipped = float((raw * log.reward).sum() / raw.sum())
