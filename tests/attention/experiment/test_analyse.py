@@ -9,7 +9,7 @@ analyse
 ├── verdicts: ship, hold, do not ship (worse; harmed guardrail), no difference shown, wait
 ├── several treatments: each at a part of alpha, its own verdict
 ├── covariate: variance taken away; members without one stay; all without; few successes are said to be few
-└── refused: a metric that never varies, within arms either; an arm with nobody
+└── refused: a metric that never varies, within arms either; a covariate that is the metric; an empty arm
 """
 
 from __future__ import annotations
@@ -278,6 +278,21 @@ def test_rates() -> None:
 def test_metric_that_does_not_vary_is_refused(plan: Plan, outcome: np.ndarray, words: str) -> None:
     with pytest.raises(AttentionError, match=words):
         analyse(plan, log_of(plan, alternating(2_000), outcome))
+
+
+def test_covariate_that_is_the_metric_is_refused() -> None:
+    plan = make(covariate=BEFORE)
+    outcome = np.random.default_rng(15).gamma(2.0, 1.0, 2_000)
+    for copy in (outcome, 7 - 3 * outcome):
+        with pytest.raises(AttentionError, match="'before' tells the metric 'replies' exactly"):
+            analyse(plan, log_of(plan, alternating(2_000), outcome, covariate=copy))
+
+
+def test_arm_that_does_not_vary_is_compared() -> None:
+    arm = alternating(2_000)
+    outcome = np.where(arm == 1, np.random.default_rng(16).gamma(1.0, 1.0, 2_000), 5.0 + 1e-12 * arm)
+    found = analyse(make(), log_of(make(), arm, outcome)).treatments[0]
+    assert found.verdict == "do not ship"
 
 
 def test_arm_with_nobody_is_refused() -> None:

@@ -56,17 +56,17 @@ def plan(tmp_path: Path) -> Path:
 
 
 def write_log(plan: Path, *, lift: float, lose: float = 0.0) -> tuple[Path, Path]:
-    """Write a log of 2,000 members and what they saw; of the treated a part is lost."""
+    """Write what 2,000 members saw, and their log, which loses a part of the treated."""
     made, chance = read_plan(plan), np.random.default_rng(3)
     members = [f"m{number}" for number in range(2_000)]
     rows, shown = [], []
     for number, (member, arm) in enumerate(zip(members, assign_many(made, members), strict=True)):
         treated = arm != made.arms[0].name
+        at = START_MS + number * 20 * DAY_MS // 2_000
+        shown += [f"{member},o{chance.integers(0, 20)}" for _ in range(3)]
         if treated and chance.random() < lose:
             continue
-        at = START_MS + number * 20 * DAY_MS // 2_000
         rows.append(f"{member},{arm},{at},{chance.gamma(2.0, 1.0) + lift * treated:.4f}")
-        shown += [f"{member},o{chance.integers(0, 20)}" for _ in range(3)]
     return (
         write_csv(plan.with_name("log.csv"), "member,arm,at,replies", *rows),
         write_csv(plan.with_name("shown.csv"), "member,offer", *shown),

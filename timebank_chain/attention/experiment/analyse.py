@@ -32,6 +32,8 @@ MISMATCH_P = 0.001
 _LEAST_EXPECTED = 5.0
 #: The z-test of rates errs a little more often than it says below so many successes or failures.
 _FEW_SUCCESSES = 30
+#: What no covariate from before leaves unexplained so little of.
+_COPY = 1e-9
 
 Floats = NDArray[np.float64]
 
@@ -122,7 +124,7 @@ def analyse(plan: Plan, log: OutcomeLog, exposures: Exposures | None = None, *, 
     CheckFailed
         If the arms' sizes or the covariate say that the assignment is broken; nothing is concluded then.
     AttentionError
-        If an arm has less than two members or the metric never varies.
+        If an arm has less than two members, the metric never varies, or the covariate is the metric.
     """
     counts = log.counts(len(plan.arms))
     sizes = {arm.name: int(count) for arm, count in zip(plan.arms, counts, strict=True)}
@@ -136,7 +138,10 @@ def analyse(plan: Plan, log: OutcomeLog, exposures: Exposures | None = None, *, 
             hint="look at how it is recorded",
         )
     covariate, missing = _filled(log)
-    covariate_p = None if covariate is None else _check_balance(plan, log, covariate)
+    covariate_p = None
+    if covariate is not None:
+        _check_no_copy(plan, log, covariate)
+        covariate_p = _check_balance(plan, log, covariate)
     days = int(log.day.max()) + 1
     horizon = _horizon_day(plan, log, days, now_ms)
     outcome = log.outcome
@@ -213,6 +218,23 @@ def _filled(log: OutcomeLog) -> tuple[Floats | None, int]:
     if missing == len(there):
         return np.zeros(len(there)), missing
     return np.where(there, log.covariate, log.covariate[there].mean()), missing
+
+
+def _check_no_copy(plan: Plan, log: OutcomeLog, covariate: Floats) -> None:
+    """Refuse a covariate that is the metric under another name: adjusted by it nothing would be left."""
+    if np.ptp(covariate) == 0:
+        return
+    deviations = []
+    for values in (log.outcome, covariate):
+        means = np.bincount(log.arm, weights=values) / np.maximum(np.bincount(log.arm), 1)
+        deviations.append(values - means[log.arm])
+    size = float(np.linalg.norm(deviations[0]) * np.linalg.norm(deviations[1]))
+    if size > 0 and abs(float(deviations[0] @ deviations[1])) > (1 - _COPY) * size:
+        name = plan.covariate.name if plan.covariate is not None else ""
+        raise AttentionError(
+            f"the covariate {name!r} tells the metric {plan.metric.name!r} exactly: it is not older than it",
+            hint="take a column measured before the experiment starts",
+        )
 
 
 def _check_balance(plan: Plan, log: OutcomeLog, covariate: Floats) -> float | None:
@@ -346,7 +368,10 @@ def _fixed(
         )
     else:
         stats = need("scipy.stats")
-        both = [stats.ttest_ind(treated, control, equal_var=alike) for alike in (False, True)]
+        with warnings.catch_warnings():
+            # One arm may be constant: scipy warns of its variance, which the other's outweighs.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            both = [stats.ttest_ind(treated, control, equal_var=alike) for alike in (False, True)]
         tested = max(both, key=lambda one: float(one.pvalue))
         p = float(tested.pvalue)
         low, high = tested.confidence_interval(1 - plan.level)

@@ -171,7 +171,11 @@ def assign(
     made = read_plan(plan_file)
     if made.assignment != "hash":
         raise UsageError("this plan's members are assigned by another system", hint="plan it without that")
-    names = read_members(members) if members is not None else list(dict.fromkeys(member or []))
+    names = (
+        read_members(members)
+        if members is not None
+        else list(dict.fromkeys(one.strip() for one in member or []))
+    )
     if not all(names):
         raise UsageError("a member without a name", hint="--member ID")
     arms = assign_many(made, names)
@@ -229,6 +233,7 @@ def analyse(
     Example: timebank attention experiment analyse plan.json log.csv --exposures shown.csv --json
     """
     from timebank_chain.attention.experiment.analyse import analyse as run
+    from timebank_chain.attention.experiment.analyse import check_ratio
     from timebank_chain.attention.experiment.log import read_exposures, read_log, require_exposures
     from timebank_chain.attention.experiment.plan import read_plan
     from timebank_chain.attention.experiment.plots import write_experiment_figure
@@ -246,6 +251,8 @@ def analyse(
             hint="a later --at, or a log without rows from the future",
         )
     progress(f"{len(log.member):,} members read from {log_file}")
+    # First of all: members the log lost would else be told of as strangers among the exposures.
+    check_ratio(made, log.counts(len(made.arms)))
     shown = None if exposures is None or column is None else read_exposures(exposures, column, log)
     found = run(made, log, shown, now_ms=now_ms)
     if plot is not None:
