@@ -103,6 +103,7 @@ def _draw(analysis: Analysis) -> Figure:
         panel.set_ylim(-1.3 * spread, 1.3 * spread)
         panel.set_title(f"{one.arm} against {plan.arms[0].name}: {one.verdict}", loc="left")
         panel.set_xlabel("day")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.set_ylabel(f"effect on {plan.metric.name}")
         panel.legend(loc="upper right", fontsize="small", frameon=False)
     return figure
