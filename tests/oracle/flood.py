@@ -23,7 +23,7 @@ from hexbytes import HexBytes
 from tests.chain_fixtures import start_anvil, stop
 from tests.oracle.stage import QUORUM, THRESHOLD, Stage, set_stage, test_policy
 from tests.world import SIGNERS, World, fund, plan
-from timebank_chain.chain.challenge_reverts import WrongDeposit
+from timebank_chain.chain.challenge_reverts import RequestsClosed, WrongDeposit
 from timebank_chain.chain.connection import connect
 from timebank_chain.chain.deployment import deploy
 from timebank_chain.chain.signer import LocalSigner
@@ -134,7 +134,10 @@ def flood(stage: Stage, url: str, names: int, each: int) -> int:
         began, asked, gas, paid = time.monotonic(), 0, 0, 0
         for name in signers:
             for tree, index in islice(wanted, each):
-                price, used = ask(rich, name, header, tree, index)
+                try:
+                    price, used = ask(rich, name, header, tree, index)
+                except RequestsClosed:
+                    break
                 asked, paid, gas = asked + 1, paid + price, gas + used
         took = time.monotonic() - began
         while oracle.pending() is not None:

@@ -1,22 +1,16 @@
-"""An experiment as a picture: the effect day by day, with both intervals. Same analysis, same bytes."""
+"""An experiment as a picture: the effect day by day, with both intervals."""
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timebank_chain.attention.experiment.analyse import Analysis
 from timebank_chain.attention.extra import need
-from timebank_chain.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_SETTINGS = {"svg.hashsalt": "timebank", "svg.fonttype": "path", "font.family": "DejaVu Sans"}
-_KINDS = ("png", "svg")
 
 
 def experiment_figure(analysis: Analysis) -> Figure:
@@ -24,48 +18,6 @@ def experiment_figure(analysis: Analysis) -> Figure:
 
     The fixed interval is drawn at every day to show what it pretends; only the one at the horizon counts.
     """
-    with need("matplotlib").rc_context(_SETTINGS):
-        return _draw(analysis)
-
-
-def draw_experiment(analysis: Analysis, kind: str) -> bytes:
-    """Return the figure as ``png`` or ``svg``.
-
-    Raises
-    ------
-    UsageError
-        If ``kind`` is neither.
-    """
-    if kind not in _KINDS:
-        raise UsageError(f"a picture of kind {kind!r}", hint="name the file .png or .svg")
-    with need("matplotlib").rc_context(_SETTINGS):
-        target = io.BytesIO()
-        # Date and version would make every picture another one.
-        silent = {"Date": None} if kind == "svg" else {"Software": None}
-        _draw(analysis).savefig(target, format=kind, dpi=120, metadata=silent)
-        return target.getvalue()
-
-
-def write_experiment_figure(path: Path, analysis: Analysis) -> None:
-    """Write the figure; the name's ending tells the kind.
-
-    Raises
-    ------
-    UsageError
-        If the ending is neither ``.png`` nor ``.svg``, or the file cannot be written.
-    """
-    content = draw_experiment(analysis, path.suffix.removeprefix(".").lower())
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another file") from None
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _draw(analysis: Analysis) -> Figure:
     plan, treatments = analysis.plan, analysis.treatments
     # Figure itself, not pyplot: no state is shared, and its canvas is Agg's.
     figure: Figure = need("matplotlib.figure").Figure(

@@ -236,12 +236,13 @@ def analyse(
     from timebank_chain.attention.experiment.analyse import check_ratio
     from timebank_chain.attention.experiment.log import read_exposures, read_log, require_exposures
     from timebank_chain.attention.experiment.plan import read_plan
-    from timebank_chain.attention.experiment.plots import write_experiment_figure
+    from timebank_chain.attention.experiment.plots import experiment_figure
+    from timebank_chain.attention.pictures import picture_kind, write_picture
     from timebank_chain.cli.attention.experiment_view import analysis_document, print_analysis
 
     now_ms = int(time.time() * 1000) if at is None else _time(at, "--at")
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"a picture named {plot.name!r}", hint="name the file .png or .svg")
+    if plot is not None:
+        picture_kind(plot)
     made = read_plan(plan_file)
     column = require_exposures(made, exposures)
     log = read_log(log_file, made)
@@ -256,7 +257,7 @@ def analyse(
     shown = None if exposures is None or column is None else read_exposures(exposures, column, log)
     found = run(made, log, shown, now_ms=now_ms)
     if plot is not None:
-        write_experiment_figure(plot, found)
+        write_picture(plot, lambda: experiment_figure(found))
         say(f"picture: {plot}")
     if as_json:
         body = {**analysis_document(found), "plot": None if plot is None else str(plot)}
