@@ -13,7 +13,8 @@
     book
     |- reads back as it was appended, for any orders; a missing end of line is mended
     |- empty lines are skipped, what stands twice counts once
-    |- bad lines: kept with number and reason, the good ones stay; none good, or too many bad -> TradeOrderError
+    |- bad lines: kept with number and reason, the good ones stay; none good, too many bad:
+    |  TradeOrderError
     |- missing, unknown and double fields, another schema, floats, wrong types and sizes, addresses without
     |  checksum, a changed term -> TradeOrderError naming line and field
     `- no file, no JSON, too large, too deep -> TradeOrderError naming file and line
@@ -326,7 +327,9 @@ def test_a_bad_line_spoils_no_other(kinds: list[str]) -> None:
 
 def test_a_file_of_something_else_is_no_book() -> None:
     assert len(parse_book([SIGNED.line(), *["no order"] * MAX_BAD_LINES]).bad) == MAX_BAD_LINES
-    with pytest.raises(TradeOrderError, match="more than 1,000 lines are no orders, the first because: book:2"):
+    with pytest.raises(
+        TradeOrderError, match="more than 1,000 lines are no orders, the first because: book:2"
+    ):
         parse_book([SIGNED.line(), *["no order"] * (MAX_BAD_LINES + 1)])
 
 

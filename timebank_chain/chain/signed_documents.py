@@ -57,10 +57,10 @@ class DocumentKind(Generic[Message]):
         What it is called, with its article: ``a lease offer``.
     signer
         What the one who signs is called: ``lender``.
-    type
+    message_type
         What is signed.
     make
-        Builds the message from the attributes of ``type``, and refuses what cannot be with ``error``.
+        Builds the message from the attributes of ``message_type``, and refuses what cannot be with ``error``.
     error
         Raised for whatever is wrong.
     """
@@ -69,7 +69,7 @@ class DocumentKind(Generic[Message]):
     noun: str
     title: str
     signer: str
-    type: MessageType
+    message_type: MessageType
     make: Callable[..., Message]
     error: type[InputError]
 
@@ -77,7 +77,7 @@ class DocumentKind(Generic[Message]):
         """Return the JSON document of a signed message."""
         terms = {
             name: _written(value, kind)
-            for (_, name, kind), value in zip(self.type.fields, signed.message.as_call(), strict=True)
+            for (_, name, kind), value in zip(self.message_type.fields, signed.message.as_call(), strict=True)
         }
         return {
             "schema": self.schema,
@@ -101,10 +101,10 @@ class DocumentKind(Generic[Message]):
         terms = document[self.noun]
         if not isinstance(terms, dict):
             raise self.error(f"not an object: {terms!r}", where=f"{where}, field {self.noun!r}")
-        self._require_fields(terms, tuple(name for _, name, _ in self.type.fields), where)
+        self._require_fields(terms, tuple(name for _, name, _ in self.message_type.fields), where)
         values = {
             attribute: self._value(terms[name], kind, f"{where}, field {name!r}")
-            for attribute, name, kind in self.type.fields
+            for attribute, name, kind in self.message_type.fields
         }
         try:
             message = self.make(**values)
