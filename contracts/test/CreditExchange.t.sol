@@ -87,6 +87,8 @@ contract CreditExchangeTest is Checks {
 
     /// @dev All of `credits` or nothing, at any price and fee.
     function _any(TradeOrder memory order, uint256 credits) private pure returns (FillTerms memory) {
+        // Safe casts because no order of these tests has more than 1e14 credits.
+        // forge-lint: disable-next-line(unsafe-typecast)
         return FillTerms(uint64(credits), uint64(credits), 500, order.sellsCredits ? type(uint128).max : 0);
     }
 
@@ -260,6 +262,8 @@ contract CreditExchangeTest is Checks {
         uint256 left = order.credits - grain;
         uint256 expected = most < left ? most : left;
         (uint256 whole,) = _exchange.quote(order, most);
+        // Safe cast because a part costs at most the whole order, a uint128.
+        // forge-lint: disable-next-line(unsafe-typecast)
         FillTerms memory terms = _upTo(most, uint128(whole));
         (quoted, fee) = _exchange.quote(order, expected);
         if (quoted == 0 || fee >= expected) {
