@@ -140,9 +140,19 @@ class TestOrders:
         assert len(read_book(path).lines) == 2
         nothing = ["market", "buy", "2", "--for", "1", "--token", NOBODY, "-o", path]
         assert stage.refused("member1", *nothing) == "ChainError"
+        nothing = ["market", "buy", "2", "--for", "1", "--token", exchange, "-o", path]
+        assert stage.refused("member1", *nothing) == "TradeOrderError"
         itself = stage.world.timebank.attention_credit.address
         nothing = ["market", "buy", "2", "--for", "1", "--token", itself, "-o", path]
         assert stage.refused("member1", *nothing, code=2) == "UsageError"
+
+    def test_an_order_nobody_could_fill_is_not_signed(self, stage: Stage) -> None:
+        path = stage.folder / "book.jsonl"
+        command = ["market", "sell", "1", "--for", "1", "-o", path]
+        own = stage.world.address("member3")
+        assert stage.refused("member3", *command, "--to", own, code=2) == "UsageError"
+        assert stage.refused("member3", *command[:2], "0.000001", *command[3:], code=2) == "UsageError"
+        assert not path.exists()
 
     def test_a_line_that_is_no_order_is_dead_and_no_other(self, stage: Stage) -> None:
         sold(stage, "4", "0.02")

@@ -103,11 +103,13 @@ def token_fault(
     """
     if not token.connection.code_at(token.address):
         return TradeOrderError(
-            f"there is no contract at {token.address}, so no token", hint="leave the order alone"
+            f"there is no contract at {token.address}, so no token",
+            hint="look at the address again: an order for it cannot be filled",
         )
     for function, arguments in (("balanceOf", (holder,)), ("allowance", (holder, holder))):
         if token._ask(function, arguments, ["uint256"], block) is None:
             return TradeOrderError(
-                f"{token.address} is no ERC-20: it does not answer {function}", hint="leave the order alone"
+                f"{token.address} is no ERC-20: it does not answer {function}",
+                hint="look at the address again: an order for it cannot be filled",
             )
     return None

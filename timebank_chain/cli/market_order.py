@@ -38,7 +38,7 @@ def make_order(
 ) -> None:
     """Approve what the order gives where that is missing, then sign it and add it to the book."""
     from timebank_chain.chain.addresses import parse_address
-    from timebank_chain.chain.credit_exchange import TradeOrder
+    from timebank_chain.chain.credit_exchange import TradeOrder, trade_fee
     from timebank_chain.chain.foreign_token import ForeignToken
     from timebank_chain.chain.member_registry import ZERO_ADDRESS
     from timebank_chain.chain.order_book import SignedOrder, append_order, sign_order
@@ -67,7 +67,14 @@ def make_order(
         if allowed < given:
             raise UsageError(f"--allow {allow} is less than the order gives")
     fee_bps = exchange.trade_fee_bps(block=at)
+    if trade_fee(micro, fee_bps) >= micro:
+        raise UsageError(f"{amount} credits are all fee: nobody could fill this order", hint="offer more")
     signer = open_signer(*signing)
+    if taker == signer.address:
+        raise UsageError(
+            "--to is your own address: nobody could fill this order",
+            hint="name somebody else, or leave it out for anybody",
+        )
     made = TradeOrder(
         maker=signer.address,
         taker=taker,

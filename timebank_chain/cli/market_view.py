@@ -87,15 +87,18 @@ def open_token(timebank: Timebank, address: ChecksumAddress) -> Token:
 
 
 def known_token(timebank: Timebank, address: ChecksumAddress, *, strict: bool = False) -> Token:
-    """Ask a token how it is written; with ``strict`` an address without a contract is refused."""
+    """Ask a token how it is written; with ``strict`` what is no ERC-20 is refused."""
     from timebank_chain.chain.credit_exchange import COIN
-    from timebank_chain.chain.foreign_token import COIN_DECIMALS, ForeignToken, require_token
+    from timebank_chain.chain.foreign_token import COIN_DECIMALS, ForeignToken, require_token, token_fault
 
     if address == COIN:
         return Token(COIN, COIN_DECIMALS, COIN_WORD)
     token = ForeignToken(timebank.connection, address)
     if strict:
         require_token(token)
+        fault = token_fault(token, timebank.credit_exchange.address)
+        if fault is not None:
+            raise fault
     symbol, decimals = token.symbol(), token.decimals()
     return Token(address, decimals or 0, f"{symbol} ({address})" if symbol else address)
 
