@@ -101,6 +101,7 @@ def fill(timebank: Timebank, buyer: LocalSigner, options: argparse.Namespace) ->
             part.entry.signed.signature,
             part.credits,
             part.amount,
+            least=part.least,
             max_fee_bps=state.fee_bps,
         )
         for event in decode_logs(timebank.send(buyer, call).logs, [TradeFilled]):

@@ -5,6 +5,7 @@
     best_of
     |- against every way to fill as much: none is cheaper (buying) or brings more (selling)
     |- one maker's balance is spent once; parts that round to nothing are left out
+    |- the least of a part: whatever others leave above it costs 1 % more, or brings 1 % less, at the most
     |- a rest that is too small for what is left is told from a book that is too thin
     `- the largest part a purchase covers, and no unit more
     read_market
@@ -18,6 +19,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
@@ -30,7 +32,7 @@ from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.credit_exchange import COIN, OrderStatus, TradeOrder, trade_fee
 from timebank_chain.chain.exchange_reverts import NothingTraded
 from timebank_chain.chain.foreign_token import ForeignToken, require_token
-from timebank_chain.chain.market import BookEntry, best_of, read_market, require_part
+from timebank_chain.chain.market import BookEntry, Part, best_of, read_market, require_part
 from timebank_chain.chain.order_book import BookLine, SignedOrder, sign_order
 from timebank_chain.chain.transactions import Call, send
 from timebank_chain.errors import ChainError, ContractError
@@ -128,6 +130,30 @@ def test_a_purchase_covers_as_much_as_its_maker_can_pay(micro: int, amount: int,
     assert one.order.amount_for(covered) <= given_
     if parts and covered < micro:
         assert one.order.amount_for(covered + 1) > given_
+
+
+@given(st.booleans(), st.integers(1, 10**12), st.integers(1, 10**24), st.data())
+def test_rounding_of_a_rest_is_bounded(sells: bool, micro: int, amount: int, data: st.DataObject) -> None:
+    one = entry(1, 0, sells=sells, micro=micro, amount=amount, given_=10**24)
+    wanted = data.draw(st.integers(1, micro))
+    part = Part(one, MicroCredit(wanted), MicroCredit(0), one.order.amount_for(wanted))
+    assert 0 < part.least <= wanted
+    if part.least < wanted:
+        rest = data.draw(st.integers(part.least, wanted))
+        fair, units = Fraction(amount * rest, micro), one.order.amount_for(rest)
+        assert abs(units - fair) * 100 <= fair
+
+
+def test_the_least_of_a_part_by_hand() -> None:
+    # A credit for 0.02 coin: a millionth of it is 2e10 wei, no rounding to speak of.
+    coin = entry(1, 0, sells=True, micro=10**6, amount=2 * 10**16, given_=10**6)
+    assert Part(coin, MicroCredit(10**6), MicroCredit(0), 2 * 10**16).least == 1
+    # A thousand credits for 3 units: all or nothing.
+    coarse = entry(1, 0, sells=True, micro=10**9, amount=3, given_=10**9)
+    assert Part(coarse, MicroCredit(10**9), MicroCredit(0), 3).least == 10**9
+    # A thousand credits for 400 units: a hundred units are 250 credits.
+    between = entry(1, 0, sells=True, micro=10**9, amount=400, given_=10**9)
+    assert Part(between, MicroCredit(10**9), MicroCredit(0), 400).least == 250 * 10**6
 
 
 @pytest.mark.parametrize(("wanted", "small"), [(2_001, True), (2_000, False), (3_001, False)])

@@ -34,10 +34,13 @@ from timebank_chain.chain.openzeppelin_reverts import ERC20InsufficientAllowance
 from timebank_chain.chain.order_book import BookLine, SignedOrder
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import ContractError, TimebankError, TradeOrderError, TransactionFailed
-from timebank_chain.units import MicroCredit
+from timebank_chain.units import MicroCredit, mul_div_up
 
 #: Orders asked about in one call; halved where a node or an order spends too much gas.
 BATCH = 100
+
+#: Units of a token against which one unit of rounding is a hundredth.
+_FAIR_UNITS = 100
 
 #: Tells what is wrong with a token, asking each once.
 TokenFault = Callable[[ChecksumAddress], TradeOrderError | None]
@@ -110,6 +113,15 @@ class Part:
     credits: MicroCredit
     fee: MicroCredit
     amount: int
+
+    @property
+    def least(self) -> MicroCredit:
+        """Micro-credits worth filling when others leave no more: rounding worsens the price by 1 % at most.
+
+        All of the part where the token's unit is so coarse that fewer credits could cost as much.
+        """
+        order = self.entry.order
+        return MicroCredit(min(self.credits, mul_div_up(_FAIR_UNITS, order.credits, order.amount)))
 
 
 @dataclass(frozen=True)

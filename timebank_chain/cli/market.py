@@ -297,7 +297,8 @@ def fill(
 
     One transaction an order, at the price and fee shown or not at all; what the exchange may not take from
     you yet is approved first. Where somebody was faster you get what is left of the order, unless you want
-    all or nothing; if nothing is left, those filled before it stay filled and the rest stops.
+    all or nothing, or rounding would worsen the price by more than 1 %; if nothing is left, those filled
+    before it stay filled and the rest stops.
 
     Example: timebank market fill book.jsonl 10 --limit 0.005 --from 0x...
 
@@ -336,7 +337,7 @@ def fill(
             part.entry.signed.signature,
             part.credits,
             part.amount,
-            least=part.credits if all_or_nothing else 1,
+            least=part.credits if all_or_nothing else part.least,
             max_fee_bps=fee_bound,
         )
         for part in sweep.parts
