@@ -100,6 +100,13 @@ class MarketBench(Bench):
         call = self.timebank.credit_exchange.fill(order, signature, CREDITS // 2, limit)
         return self.gas(self.holder, call), self.gas(self.holder, call)
 
+    def rest(self) -> int:
+        """Fill a half of an order for coin, then ask for all of it; return the gas of what is left."""
+        order, signature = self.order(sells=True, token=COIN)
+        exchange = self.timebank.credit_exchange
+        self.gas(self.holder, exchange.fill(order, signature, CREDITS // 2, UNITS))
+        return self.gas(self.holder, exchange.fill(order, signature, CREDITS, UNITS))
+
     def gas(self, signer: LocalSigner, call: Call) -> int:
         """Send a call and return its gas."""
         return self.send(signer, call).gas_used
@@ -111,6 +118,7 @@ def measure() -> list[Row]:
     exchange, token = bench.timebank.credit_exchange, bench.token.address
     bench.fills(sells=True, token=COIN)  # opens the pool's accounts
     coin, coin_later = bench.fills(sells=True, token=COIN)
+    rest = bench.rest()
     sale, sale_later = bench.fills(sells=True, token=token)
     purchase, purchase_later = bench.fills(sells=False, token=token)
     order, _ = bench.order(sells=True, token=token)
@@ -121,6 +129,7 @@ def measure() -> list[Row]:
     return [
         Row("fill an order that sells for coin, first", coin, *seaport),
         Row("fill an order that sells for coin, later", coin_later, *seaport),
+        Row("the same, the whole asked for and half the coin back", rest, *seaport),
         Row("fill an order that sells for a token, first", sale, *seaport),
         Row("fill an order that sells for a token, later", sale_later, *seaport),
         Row("fill an order that buys with a token, first", purchase, *seaport),

@@ -28,6 +28,19 @@ struct TradeOrder {
     uint256 salt;
 }
 
+/// @notice What a taker asks for, and its own bounds; see `fill`.
+/// @param most Micro-credits to exchange at the most, fee included: when less is left of the order, what is left.
+/// @param least Micro-credits below which nothing is to happen: `most` for all or nothing, 0 or 1 for whatever is left.
+/// @param maxFeeBps Highest fee at which the taker trades, in hundredths of a percent.
+/// @param limit Smallest units of the token for `most` micro-credits: the most the taker pays when the order sells credits,
+/// the least it gets when the order buys them. For fewer credits it is the share of it, rounded as the price is.
+struct FillTerms {
+    uint64 most;
+    uint64 least;
+    uint16 maxFeeBps;
+    uint128 limit;
+}
+
 /// @notice What stands behind an order now; see `inspect`.
 /// @param orderHash `hashOrder` of the order.
 /// @param filled Micro-credits of it that were exchanged.
@@ -56,8 +69,11 @@ struct OrderStatus {
 /// maker than its order: `paid * order.credits >= order.amount * credits` when it sells, `<=` when it buys.
 ///
 /// The fee is a part of the credits, `ceil(credits * feeBps / 10 000)`, and goes to the fee pool; whoever gets the credits
-/// gets the rest. An order names the highest fee at which it can be filled. It holds for both sides: a later fee takes no
-/// more than the maker signed and the taker read.
+/// gets the rest. An order names the highest fee at which it can be filled, and so does whoever fills it: a later fee takes
+/// no more than the maker signed and the taker said.
+///
+/// Up to. Anybody can fill a grain of an order just before somebody else's fill. So a fill asks for credits up to a number:
+/// it takes what is left, however little, unless the taker names a least; and its limit is a price, not a sum.
 /// @dev A maker cannot sign away the chain's own coin, because nothing can pull it: an order that buys credits names a
 /// token, for the coin a wrapped one.
 /// Of the token it is assumed that `transferFrom` moves what it says, and this is checked: the receiver's balance must grow
@@ -130,8 +146,12 @@ interface ICreditExchange {
     /// @notice The fee is above what the order allows, in hundredths of a percent.
     error TradeFeeAboveOrder(uint256 feeBps, uint256 maxFeeBps);
 
-    /// @notice More micro-credits than are left of the order, or none.
-    error BadFill(uint256 credits, uint256 left);
+    /// @notice The fee is above what the taker allows, in hundredths of a percent.
+    error TradeFeeAboveTerms(uint256 feeBps, uint256 maxFeeBps);
+
+    /// @notice Of `left` micro-credits nothing can be filled between `least` and `most`: nothing is left, less than the taker
+    /// wants at the least, or it wants nothing.
+    error BadFill(uint256 most, uint256 least, uint256 left);
 
     /// @notice The signature is not the maker's over this order on this chain and contract.
     error BadOrderSignature(address maker, bytes32 orderHash);
@@ -139,13 +159,13 @@ interface ICreditExchange {
     /// @notice So small a part that the token's side, or what the fee leaves of the credits, would be nothing.
     error NothingTraded(uint256 credits, uint256 fee, uint256 amount);
 
-    /// @notice The taker's limit: it would pay more than it, or get less.
+    /// @notice The taker would pay more than its limit, or get less; `limit` is the share of it for the credits filled.
     error LimitNotMet(uint256 amount, uint256 limit);
 
-    /// @notice Other coin came with the call than the fill costs, in wei; 0 for an order against a token.
+    /// @notice Less coin came with the call than the fill costs, in wei; or any for an order against a token.
     error WrongCoin(uint256 sent, uint256 expected);
 
-    /// @notice The seller of credits does not take the coin.
+    /// @notice The seller of credits does not take the coin, or the taker not what it sent too much.
     error CoinRefused(address receiver, uint256 amount);
 
     /// @notice The token did not move: it reverted, returned false, or is no contract.
@@ -165,25 +185,30 @@ interface ICreditExchange {
 
     /* FILLING */
 
-    /// @notice Fills an order, whole or in part. Credits go by allowance for this contract, as does the token; coin comes with
-    /// the call, exactly as much as the fill costs.
+    /// @notice Fills an order, whole or in part: up to `terms.most` credits of what is left of it. Credits go by allowance for
+    /// this contract, as does the token; coin comes with the call, and what the fill does not cost goes back to the caller.
     /// @dev Requirements, in this order: not paused (`TradingPaused`), a possible order (`NoPrice`, `TokenIsCredit`,
     /// `CoinCannotBeSigned`), not expired (`TradeOrderExpired`), of the maker's current series (`TradeSeriesIsOver`), not
     /// cancelled (`TradeOrderIsCancelled`), for the caller or anybody (`NotTradeTaker`), not the caller's own
-    /// (`MakerIsTaker`), a fee the order allows (`TradeFeeAboveOrder`), a possible part (`BadFill`) that is not nothing
-    /// (`NothingTraded`), within the caller's limit (`LimitNotMet`), the right coin (`WrongCoin`), signed
-    /// (`BadOrderSignature`); then the seller's allowance and balance of credits (`ERC20InsufficientAllowance`,
-    /// `ERC20InsufficientBalance`), then the token (`TokenNotMoved`, `TokenMovedOtherwise`) or the coin (`CoinRefused`).
+    /// (`MakerIsTaker`), a fee the order allows (`TradeFeeAboveOrder`) and the caller too (`TradeFeeAboveTerms`), a possible
+    /// part (`BadFill`) that is not nothing (`NothingTraded`), within the caller's limit (`LimitNotMet`), enough coin and none
+    /// for a token (`WrongCoin`), signed (`BadOrderSignature`); then the seller's allowance and balance of credits
+    /// (`ERC20InsufficientAllowance`, `ERC20InsufficientBalance`), then the token (`TokenNotMoved`, `TokenMovedOtherwise`) or
+    /// the coin, first the seller's, then the caller's (`CoinRefused`).
     /// Cannot be entered again while it runs (`ReentrancyGuardReentrantCall`). Emits `TradeFilled`.
+    /// The limit, by cross-multiplication: with `credits` filled for `amount`, `(amount - 1) * most < limit * credits` when the
+    /// order sells credits, `(amount + 1) * most > limit * credits` when it buys them. So a limit that fits the whole fits
+    /// every part: the unit is the one by which a price is rounded.
+    /// Warning: what is left of the order is what counts, not what its maker still has: where the maker's balance or allowance
+    /// went into another order, the fill reverts.
+    /// Warning: of a token with a coarse unit, a small rest can cost a whole unit; name a least where that matters.
     /// @param signature 65 bytes `r, s, v`, or whatever the maker's contract wants.
-    /// @param credits Micro-credits to exchange, fee included.
-    /// @param limit Units of the token: the most the caller pays when the order sells credits, the least it gets when the
-    /// order buys them.
+    /// @return credits Micro-credits that left their seller, fee included.
     /// @return amount Units of the token that moved.
-    function fill(TradeOrder calldata order, bytes calldata signature, uint256 credits, uint256 limit)
+    function fill(TradeOrder calldata order, bytes calldata signature, FillTerms calldata terms)
         external
         payable
-        returns (uint256 amount);
+        returns (uint256 credits, uint256 amount);
 
     /* ORDERS */
 

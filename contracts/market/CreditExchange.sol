@@ -10,7 +10,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
-import {ICreditExchange, OrderStatus, TradeOrder} from "../interfaces/ICreditExchange.sol";
+import {FillTerms, ICreditExchange, OrderStatus, TradeOrder} from "../interfaces/ICreditExchange.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
 import {ShareMath} from "../libraries/ShareMath.sol";
 
@@ -71,19 +71,20 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
     /* FILLING */
 
     /// @inheritdoc ICreditExchange
-    function fill(TradeOrder calldata order, bytes calldata signature, uint256 credits, uint256 limit)
+    function fill(TradeOrder calldata order, bytes calldata signature, FillTerms calldata terms)
         external
         payable
         nonReentrant
-        returns (uint256 amount)
+        returns (uint256 credits, uint256 amount)
     {
-        bytes32 orderHash = _requireOpen(order, credits);
+        bytes32 orderHash;
+        (orderHash, credits) = _requireOpen(order, terms);
         uint256 fee;
         (amount, fee) = quote(order, credits);
         require(amount != 0 && credits > fee, NothingTraded(credits, fee, amount));
-        require(order.sellsCredits ? amount <= limit : amount >= limit, LimitNotMet(amount, limit));
+        _requireLimit(order.sellsCredits, terms, credits, amount);
         uint256 coin = order.token == COIN ? amount : 0;
-        require(msg.value == coin, WrongCoin(msg.value, coin));
+        require(coin == 0 ? msg.value == 0 : msg.value >= coin, WrongCoin(msg.value, coin));
         // The signature comes last: a contract wallet is asked only about what could be filled.
         require(
             SignatureChecker.isValidSignatureNowCalldata(order.maker, orderHash, signature),
@@ -99,8 +100,12 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
         credit.safeTransferFrom(seller, buyer, credits - fee);
         if (fee != 0) credit.safeTransferFrom(seller, address(feePool), fee);
         feePool.recordSpending(credits - fee);
-        if (coin != 0) _payCoin(seller, coin);
-        else _moveToken(IERC20(order.token), buyer, seller, amount);
+        if (coin == 0) {
+            _moveToken(IERC20(order.token), buyer, seller, amount);
+        } else {
+            _payCoin(seller, coin);
+            if (msg.value != coin) _payCoin(msg.sender, msg.value - coin);
+        }
     }
 
     /* ORDERS */
@@ -193,7 +198,11 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
     /* INSIDE */
 
     /// @dev Everything about an order but its price and signature, in the order the interface lists.
-    function _requireOpen(TradeOrder calldata order, uint256 credits) private view returns (bytes32 orderHash) {
+    function _requireOpen(TradeOrder calldata order, FillTerms calldata terms)
+        private
+        view
+        returns (bytes32 orderHash, uint256 credits)
+    {
         Settings memory settings = _settings;
         require(!settings.paused, TradingPaused());
         require(order.credits != 0 && order.amount != 0, NoPrice(order.credits, order.amount));
@@ -208,8 +217,18 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
         require(order.taker == address(0) || order.taker == msg.sender, NotTradeTaker(order.taker, msg.sender));
         require(order.maker != msg.sender, MakerIsTaker(order.maker));
         require(settings.feeBps <= order.maxFeeBps, TradeFeeAboveOrder(settings.feeBps, order.maxFeeBps));
+        require(settings.feeBps <= terms.maxFeeBps, TradeFeeAboveTerms(settings.feeBps, terms.maxFeeBps));
         uint256 left = order.credits - state.filled;
-        require(credits != 0 && credits <= left, BadFill(credits, left));
+        credits = terms.most < left ? terms.most : left;
+        require(credits != 0 && credits >= terms.least, BadFill(terms.most, terms.least, left));
+    }
+
+    /// @dev The taker's price, rounded as the order's own is: so what was a fair limit for the whole is one for every part.
+    function _requireLimit(bool sellsCredits, FillTerms calldata terms, uint256 credits, uint256 amount) private pure {
+        uint256 limit = sellsCredits
+            ? ShareMath.mulDivUp(terms.limit, credits, terms.most)
+            : ShareMath.mulDivDown(terms.limit, credits, terms.most);
+        require(sellsCredits ? amount <= limit : amount >= limit, LimitNotMet(amount, limit));
     }
 
     /// @dev What the maker gets for credits it sells: rounded up, in its favour.

@@ -5,8 +5,12 @@
     best_of
     |- against every way to fill as much: none is cheaper (buying) or brings more (selling)
     |- one maker's balance is spent once; parts that round to nothing are left out
+    |- the least of a part: whatever others leave above it costs 1 % more, or brings 1 % less, at the most
+    |- a rest that is too small for what is left is told from a book that is too thin
     `- the largest part a purchase covers, and no unit more
     read_market
+    |- dead, each by its reason: all is fee, the rest rounds to nothing, the taker is the maker, no contract
+    |  where the token should be, no ERC-20; none of them is quoted, and one that could be filled still is
     `- a token that spends all gas makes its own order dead and no other
     tokens of others
     |- decimals and names as they say, nothing where they are odd or silent
@@ -15,6 +19,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
@@ -25,11 +30,12 @@ from hypothesis import strategies as st
 from tests.world import SIGNERS, World
 from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.credit_exchange import COIN, OrderStatus, TradeOrder, trade_fee
+from timebank_chain.chain.exchange_reverts import NothingTraded
 from timebank_chain.chain.foreign_token import ForeignToken, require_token
-from timebank_chain.chain.market import BookEntry, best_of, read_market
+from timebank_chain.chain.market import BookEntry, Part, best_of, read_market, require_part
 from timebank_chain.chain.order_book import BookLine, SignedOrder, sign_order
 from timebank_chain.chain.transactions import Call, send
-from timebank_chain.errors import ChainError
+from timebank_chain.errors import ChainError, ContractError
 from timebank_chain.units import MicroCredit
 
 TOKEN = address_text(b"\xc2" * 20)
@@ -126,6 +132,49 @@ def test_a_purchase_covers_as_much_as_its_maker_can_pay(micro: int, amount: int,
         assert one.order.amount_for(covered + 1) > given_
 
 
+@given(st.booleans(), st.integers(1, 10**12), st.integers(1, 10**24), st.data())
+def test_rounding_of_a_rest_is_bounded(sells: bool, micro: int, amount: int, data: st.DataObject) -> None:
+    one = entry(1, 0, sells=sells, micro=micro, amount=amount, given_=10**24)
+    wanted = data.draw(st.integers(1, micro))
+    part = Part(one, MicroCredit(wanted), MicroCredit(0), one.order.amount_for(wanted))
+    assert 0 < part.least <= wanted
+    if part.least < wanted:
+        rest = data.draw(st.integers(part.least, wanted))
+        fair, units = Fraction(amount * rest, micro), one.order.amount_for(rest)
+        assert abs(units - fair) * 100 <= fair
+
+
+def test_the_least_of_a_part_by_hand() -> None:
+    # A credit for 0.02 coin: a millionth of it is 2e10 wei, no rounding to speak of.
+    coin = entry(1, 0, sells=True, micro=10**6, amount=2 * 10**16, given_=10**6)
+    assert Part(coin, MicroCredit(10**6), MicroCredit(0), 2 * 10**16).least == 1
+    # A thousand credits for 3 units: all or nothing.
+    coarse = entry(1, 0, sells=True, micro=10**9, amount=3, given_=10**9)
+    assert Part(coarse, MicroCredit(10**9), MicroCredit(0), 3).least == 10**9
+    # A thousand credits for 400 units: a hundred units are 250 credits.
+    between = entry(1, 0, sells=True, micro=10**9, amount=400, given_=10**9)
+    assert Part(between, MicroCredit(10**9), MicroCredit(0), 400).least == 250 * 10**6
+
+
+@pytest.mark.parametrize(("wanted", "small"), [(2_001, True), (2_000, False), (3_001, False)])
+def test_a_rest_too_small_is_not_a_book_too_thin(wanted: int, small: bool) -> None:
+    entries = [entry(1, 0, sells=True, micro=1_000, amount=5_000, given_=10**6)]
+    entries.append(entry(2, 1, sells=True, micro=1_000, amount=6_000, given_=10**6))
+    entries.append(entry(3, 1, sells=True, micro=1_000, amount=7_000, given_=10**6))
+    sweep = best_of(entries, TOKEN, wanted, FEE_BPS, buying=True)
+    assert sweep.missing == (1 if small or wanted > 3_000 else 0)
+    assert [one.values for one in sweep.too_small] == (
+        [{"credits": 1, "fee": 1, "amount": 7}] if small else []
+    )
+
+
+def test_a_part_of_an_order_that_is_all_fee_is_refused_by_name() -> None:
+    one = entry(1, 0, sells=True, micro=1_000, amount=5_000, given_=10**6)
+    with pytest.raises(NothingTraded):
+        require_part(one, 1, FEE_BPS)
+    assert require_part(one, 2, FEE_BPS).fee == 1
+
+
 def made_of(world: World, runtime: str) -> str:
     """Put a few bytes of code on chain."""
     code = bytes.fromhex(runtime)
@@ -154,6 +203,65 @@ def bought(world: World, token: str, salt: int) -> SignedOrder:
     return sign_order(order, SIGNERS["member1"], world.connection.chain_id, exchange.address)
 
 
+def test_what_nobody_can_fill_is_dead_by_its_reason(world: World) -> None:
+    timebank, exchange = world.timebank, world.timebank.credit_exchange
+    maker, credit = world.address("member1"), world.timebank.attention_credit
+    world.give("member1", 10_000_000)
+    world.send("member1", credit.approve(exchange.address, 10_000_000))
+    silent = made_of(world, "5f5ffd")  # reverts on everything
+    lines: list[BookLine] = []
+
+    def add(**changed: Any) -> SignedOrder:
+        terms: dict[str, Any] = {"taker": COIN, "token": COIN, "credits": MicroCredit(1_000), "amount": 1_000}
+        order = TradeOrder(
+            maker=maker,
+            sells_credits=True,
+            max_fee_bps=FEE_BPS,
+            expires_at=world.connection.timestamp() + 10_000,
+            series=0,
+            salt=len(lines),
+            **{**terms, **changed},
+        )
+        signed = sign_order(order, SIGNERS["member1"], world.connection.chain_id, exchange.address)
+        lines.append(BookLine(len(lines) + 1, signed))
+        return signed
+
+    add()
+    add(credits=MicroCredit(1))
+    rest = add(credits=MicroCredit(501))
+    add(taker=maker)
+    add(token=world.address("payee"))
+    add(token=address_text(bytes.fromhex(silent[2:])))
+    add(token=exchange.address)
+    add(token=credit.address)
+    world.give("member2", 1)
+    world.send("member2", exchange.fill(rest.order, rest.signature, 500, 1_000))
+
+    _, entries = read_market(timebank, lines)
+    assert [one.dead.code if one.dead else None for one in entries] == [
+        None,
+        "NothingTraded",
+        "NothingTraded",
+        "MakerIsTaker",
+        "TradeOrderError",
+        "TradeOrderError",
+        "TradeOrderError",
+        "TokenIsCredit",
+    ]
+    assert "there is no contract at" in str(entries[4].dead)
+    assert "is no ERC-20: it does not answer balanceOf" in str(entries[5].dead)
+    assert "is no ERC-20: it does not answer balanceOf" in str(entries[6].dead)
+    assert [part.entry.line for part in best_of(entries, COIN, 2_000, FEE_BPS, buying=True).parts] == [1]
+    # And so the contract says: what is shown as dead cannot be filled, what is shown as open can.
+    for one in entries:
+        call = exchange.fill(one.order, one.signed.signature, one.left, 10**9)
+        if one.dead is None:
+            world.send("member2", call)
+        else:
+            with pytest.raises(ContractError):
+                world.send("member2", call)
+
+
 @pytest.mark.anvil
 def test_a_token_that_spends_all_gas_harms_no_other_order(anvil_world: World) -> None:
     endless = made_of(anvil_world, "5b5f56")  # JUMPDEST, JUMP to it
@@ -165,7 +273,7 @@ def test_a_token_that_spends_all_gas_harms_no_other_order(anvil_world: World) ->
     assert (state.fee_bps, state.paused) == (FEE_BPS, False)
     assert [one.dead is None for one in entries] == [True, False, True, True]
     assert [one.covered for one in entries] == [1_000_000, 0, 1_000_000, 1_000_000]
-    assert "has 0 units of" in str(entries[1].dead) or "no answer" in str(entries[1].dead)
+    assert "does not answer balanceOf" in str(entries[1].dead) or "no answer" in str(entries[1].dead)
 
 
 def test_what_a_token_says_of_itself(world: World) -> None:

@@ -13,6 +13,8 @@
     book
     |- reads back as it was appended, for any orders; a missing end of line is mended
     |- empty lines are skipped, what stands twice counts once
+    |- bad lines: kept with number and reason, the good ones stay; none good, too many bad:
+    |  TradeOrderError
     |- missing, unknown and double fields, another schema, floats, wrong types and sizes, addresses without
     |  checksum, a changed term -> TradeOrderError naming line and field
     `- no file, no JSON, too large, too deep -> TradeOrderError naming file and line
@@ -35,6 +37,8 @@ from hypothesis import strategies as st
 from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.credit_exchange import COIN, TradeOrder
 from timebank_chain.chain.order_book import (
+    MAX_BAD_LINES,
+    BadLine,
     SignedOrder,
     append_order,
     parse_book,
@@ -208,7 +212,7 @@ def test_what_is_not_the_makers_signature() -> None:
 @given(st.lists(st.tuples(orders(), st.binary(max_size=80)), max_size=4, unique_by=lambda one: one[0].salt))
 def test_a_book_reads_back(found: list[tuple[TradeOrder, bytes]]) -> None:
     signed = [SignedOrder(order, CHAIN_ID, CONTRACT, signature) for order, signature in found]
-    lines = parse_book([one.line() for one in signed])
+    lines = parse_book([one.line() for one in signed]).lines
     assert [line.signed for line in lines] == signed
     assert [line.number for line in lines] == list(range(1, len(signed) + 1))
 
@@ -221,7 +225,7 @@ def test_appending_and_joining(tmp_path: Path) -> None:
     path.write_text(SIGNED.line())
     append_order(path, other)
     path.write_text(path.read_text() + "\n \n" + SIGNED.line() + "\r\n")
-    assert [(line.number, line.signed) for line in read_book(path)] == [(1, SIGNED), (2, other)]
+    assert [(line.number, line.signed) for line in read_book(path).lines] == [(1, SIGNED), (2, other)]
 
 
 def changed(field: str, value: object) -> str:
@@ -265,9 +269,9 @@ def changed(field: str, value: object) -> str:
     ],
 )
 def test_a_wrong_field_is_named_with_its_line(field: str, value: object) -> None:
-    with pytest.raises(TradeOrderError) as refusal:
-        parse_book([SIGNED.line(), "", changed(field, value)], where="book.jsonl")
-    assert refusal.value.where == f"book.jsonl:3, field {field!r}"
+    book = parse_book([SIGNED.line(), "", changed(field, value)], where="book.jsonl")
+    assert [line.signed for line in book.lines] == [SIGNED]
+    assert [(bad.number, bad.error.where) for bad in book.bad] == [(3, f"book.jsonl:3, field {field!r}")]
 
 
 def test_a_changed_term_does_not_match_the_hash() -> None:
@@ -302,6 +306,31 @@ def test_what_is_no_order(line: str | bytes, message: str) -> None:
         parse_book([line])
     assert message in refusal.value.message
     assert refusal.value.where == "book:1"
+
+
+@given(st.lists(st.sampled_from(("good", "{", "[]", '{"schema":1}', "ÿ")), max_size=12))
+def test_a_bad_line_spoils_no_other(kinds: list[str]) -> None:
+    lines, good = [], []
+    for salt, kind in enumerate(kinds):
+        order = SignedOrder(replace(ORDER, salt=salt), CHAIN_ID, CONTRACT, b"")
+        lines.append(order.line() if kind == "good" else kind)
+        good += [order] if kind == "good" else []
+    if kinds and not good:
+        with pytest.raises(TradeOrderError, match="book:1: no line is an order: not a"):
+            parse_book(lines)
+        return
+    book = parse_book(lines)
+    assert [line.signed for line in book.lines] == good
+    assert [bad.number for bad in book.bad] == [n for n, kind in enumerate(kinds, start=1) if kind != "good"]
+    assert all(isinstance(bad, BadLine) and bad.error.where == f"book:{bad.number}" for bad in book.bad)
+
+
+def test_a_file_of_something_else_is_no_book() -> None:
+    assert len(parse_book([SIGNED.line(), *["no order"] * MAX_BAD_LINES]).bad) == MAX_BAD_LINES
+    with pytest.raises(
+        TradeOrderError, match="more than 1,000 lines are no orders, the first because: book:2"
+    ):
+        parse_book([SIGNED.line(), *["no order"] * (MAX_BAD_LINES + 1)])
 
 
 def test_what_is_no_book(tmp_path: Path) -> None:

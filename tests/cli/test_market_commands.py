@@ -3,14 +3,15 @@
 ::
 
     usage ............ amounts, tokens, contradictions: exit 2, no chain asked
-    book files ....... what is no order is refused by line and field
+    book files ....... what is no order is a dead line by its field, and an error where no line is an order
     sell, buy ........ signed, added to the book, approved where that is missing; dry run keeps nothing;
                        coin cannot buy; a token that is none
     book ............. price, what is left and covered, and every reason why an order is dead
     quote ............ best price first across the book; one balance covers two orders once; too thin: exit 3
     fill ............. the best, or one; coin, token, credits; a limit; own, expired and spent orders;
-                       approved first; dry run sends nothing; the statement and the audit agree
-    cancel ........... one by line or hash, all; only one's own
+                       approved first; dry run sends nothing; the statement and the audit agree;
+                       somebody faster: what is left, or nothing; a fee raised meanwhile: nothing
+    cancel ........... one by line or hash, all; only one's own; what is over already sends nothing
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ ETHER = 10**18
         ("sell", "1", "--for", "1", "--token", "0xabc"),
         ("sell", "1", "--for", "1", "--to", "bob"),
         ("sell", "1", "--for", "1", "--allow", "2", "--no-approve"),
-        ("sell", "1", "--for", "1", "--max-fee-bps", "10001"),
+        ("sell", "1", "--for", "1", "--max-fee-bps", "501"),
+        ("sell", "1", "--for", "1", "--max-fee-bps", "-1"),
+        ("buy", "1", "--for", "1", "--token", NOBODY, "--max-fee-bps", "10000"),
+        ("fill", "book.jsonl", "1", "--max-fee-bps", "501"),
         ("sell", "1", "--for", "1", "-o", "no/such/folder/book.jsonl"),
         ("buy", "1", "--for", "1"),
         ("buy", "1", "--for", "1", "--token", "coin"),
@@ -60,6 +64,11 @@ def test_wrong_usage_asks_no_chain(arguments: tuple[str, ...], monkeypatch: pyte
     ran = run("market", *arguments, "--json")
     assert ran.code == 2, ran.out + ran.err
     assert ran.error["message"]
+
+
+def test_a_bound_on_the_fee_above_the_contracts_is_refused_with_it() -> None:
+    ran = run("market", "sell", "1", "--for", "1", "--max-fee-bps", "10000", "--json")
+    assert ran.error["message"] == "--max-fee-bps 10000: no fee on trades can be above 500 basis points"
 
 
 def test_every_command_has_an_example_and_json() -> None:
@@ -108,7 +117,7 @@ class TestOrders:
         assert timebank.attention_credit.allowance(maker, timebank.credit_exchange.address) == 4_000_000
         again = stage.done("member3", *command)
         assert (again["sent"], again["transactions"]) == (False, [])
-        lines = read_book(path)
+        lines = read_book(path).lines
         assert [line.number for line in lines] == [1, 2]
         assert json.loads(path.read_text().splitlines()[0]) == made["order"]
         signed = lines[0].signed
@@ -128,28 +137,56 @@ class TestOrders:
         # More than is allowed: some tokens change an allowance from zero only.
         made = stage.done("member1", *command, "--allow", "20")
         assert [one["arguments"]["amount"] for one in made["transactions"]] == [0, 20_000_000]
-        assert len(read_book(path)) == 2
+        assert len(read_book(path).lines) == 2
         nothing = ["market", "buy", "2", "--for", "1", "--token", NOBODY, "-o", path]
         assert stage.refused("member1", *nothing) == "ChainError"
+        nothing = ["market", "buy", "2", "--for", "1", "--token", exchange, "-o", path]
+        assert stage.refused("member1", *nothing) == "TradeOrderError"
         itself = stage.world.timebank.attention_credit.address
         nothing = ["market", "buy", "2", "--for", "1", "--token", itself, "-o", path]
         assert stage.refused("member1", *nothing, code=2) == "UsageError"
 
-    def test_a_line_that_is_no_order_is_named(self, stage: Stage) -> None:
+    def test_an_order_nobody_could_fill_is_not_signed(self, stage: Stage) -> None:
+        path = stage.folder / "book.jsonl"
+        command = ["market", "sell", "1", "--for", "1", "-o", path]
+        own = stage.world.address("member3")
+        assert stage.refused("member3", *command, "--to", own, code=2) == "UsageError"
+        assert stage.refused("member3", *command[:2], "0.000001", *command[3:], code=2) == "UsageError"
+        assert not path.exists()
+
+    def test_a_line_that_is_no_order_is_dead_and_no_other(self, stage: Stage) -> None:
         sold(stage, "4", "0.02")
         path = stage.folder / "book.jsonl"
         good = path.read_text().strip()
         document = json.loads(good)
         document["order"]["credits"] = "4"
-        for bad, where in (
+        bad = (
             ("{", "book.jsonl:3"),
-            (json.dumps(document), "book.jsonl:3, field 'credits'"),
-            (good.replace('"credits":4000000', '"credits":4000001'), "book.jsonl:3, field 'orderHash'"),
-        ):
-            path.write_text(f"{good}\n\n{bad}\n")
-            ran = run("market", "book", path, "--json")
-            assert (ran.code, ran.error["code"]) == (1, "TradeOrderError")
-            assert ran.error["where"].endswith(where)
+            (json.dumps(document), "book.jsonl:4, field 'credits'"),
+            (good.replace('"credits":4000000', '"credits":4000001'), "book.jsonl:5, field 'orderHash'"),
+            (good[:-1] + ',"note":1}', "book.jsonl:6"),
+        )
+        path.write_text("\n".join([good, "", *(line for line, _ in bad)]))
+        told = stage.told("market", "book", path)
+        assert [one["line"] for one in told["orders"]] == [1]
+        assert told["orders"][0]["fillable"]
+        assert [(one["line"], one["code"]) for one in told["bad_lines"]] == [
+            (line, "TradeOrderError") for line in (3, 4, 5, 6)
+        ]
+        for one, (_, where) in zip(told["bad_lines"], bad, strict=True):
+            assert one["where"].endswith(where)
+        assert told["bad_lines"][3]["message"] == "unknown field 'note'"
+        text = run("market", "book", path).out
+        assert "1 of 1 orders can be filled" in text
+        assert "line 6 is dead" in text
+        quote = stage.told("market", "quote", path, "4")
+        assert (quote["missing_micro"], len(quote["bad_lines"])) == (0, 4)
+        assert stage.done("member1", "market", "fill", path, "4")["filled"]["credits_micro"] == 4_000_000
+        path.write_text("\n\n{\n[]\n")
+        ran = run("market", "book", path, "--json")
+        assert (ran.code, ran.error["code"]) == (1, "TradeOrderError")
+        assert ran.error["message"].startswith("no line is an order: not an order's JSON")
+        assert ran.error["where"].endswith("book.jsonl:3")
 
 
 @pytest.mark.anvil
@@ -207,7 +244,7 @@ class TestBook:
     def test_of_another_deployment(self, stage: Stage) -> None:
         sold(stage, "1", "0.01")
         path = stage.folder / "book.jsonl"
-        line = read_book(path)[0]
+        line = read_book(path).lines[0]
         foreign = line.signed.__class__(line.signed.order, 1, line.signed.contract, line.signed.signature)
         path.write_text(foreign.line() + "\n")
         assert codes(stage, path) == ["TradeOrderError"]
@@ -231,6 +268,13 @@ class TestQuoteAndFill:
         ran = run("market", "quote", path, "8", "--json")
         assert (ran.code, ran.document["missing_micro"]) == (3, 1_000_000)
         assert "too thin" in run("market", "quote", path, "8").err
+        ran = run("market", "quote", path, "5.000001", "--json")
+        assert (ran.code, ran.document["missing_micro"]) == (3, 1)
+        assert ran.document["missing_refusal"]["code"] == "NothingTraded"
+        said = run("market", "quote", path, "5.000001").err
+        assert "too small for those that are left" in said
+        assert "too thin" not in said
+        assert stage.refused("member1", "market", "fill", path, "5.000001", code=3) == "CheckFailed"
 
     def test_one_balance_covers_two_orders_once(self, stage: Stage) -> None:
         path, credit = stage.folder / "book.jsonl", stage.world.timebank.attention_credit
@@ -273,6 +317,49 @@ class TestQuoteAndFill:
         check = next(one for one in report["checks"] if one["number"] == "A52")
         assert check["status"] == "ok"
         assert check["evidence"]["fills"] == 2
+
+    def test_somebody_was_faster(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between what is shown and what is sent, another takes a grain: the one moment a test can act in."""
+        path, world = stage.folder / "book.jsonl", stage.world
+        sold(stage, "2", "0.04")
+        signed, exchange = read_book(path).lines[0].signed, world.timebank.credit_exchange
+
+        def grain(*_: object, **__: object) -> None:
+            world.send("member2", exchange.fill(signed.order, signed.signature, 7, 10**18))
+
+        monkeypatch.setattr("timebank_chain.cli.writes.confirm", grain)
+        arguments = ["market", "fill", path, "2", "--from", world.address("member1"), "--yes"]
+        ran = run(*arguments, "--all-or-nothing", "--json")
+        assert (ran.code, ran.error["code"]) == (1, "BadFill")
+        before, coin = stage.balance("member1"), world.connection.balance_wei(world.address("member3"))
+        ran = run(*[*arguments[:3], "1.999993", *arguments[4:]])
+        assert ran.code == 0, ran.err
+        # 7 of the first time, 7 of the second.
+        assert "1.999986 of 1.999993 credits were exchanged, for 0.03999972 coin" in ran.err
+        assert stage.balance("member1") - before == 1_999_986 - 6_000
+        paid = world.connection.balance_wei(world.address("member3")) - coin
+        assert paid == 7 * 2 * 10**10 + 1_999_986 * 2 * 10**10
+        assert stage.told("market", "book", path)["orders"][0]["left_micro"] == 0
+        check = next(one for one in stage.told("audit")["checks"] if one["number"] == "A52")
+        assert check["status"] == "ok"
+
+    def test_the_fee_shown_is_the_fee_agreed_to(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = stage.folder / "book.jsonl"
+        sold(stage, "2", "0.04", "--max-fee-bps", "500")
+        command = ["market", "fill", path, "1"]
+        assert stage.refused("member1", *command, "--max-fee-bps", "29") == "TradeFeeAboveTerms"
+        assert stage.done("governor", "chain", "bank", "set-fee", "trades", "31")["state"] == "scheduled"
+        stage.world.connection.advance_time(601)
+        timebank, governor = stage.world.timebank, SIGNERS["governor"]
+
+        def raise_fee(*_: object, **__: object) -> None:
+            assert timebank.govern(governor, timebank.credit_exchange.set_trade_fee(31)).state == "done"
+
+        with monkeypatch.context() as patch:
+            patch.setattr("timebank_chain.cli.writes.confirm", raise_fee)
+            ran = run(*command, "--from", stage.world.address("member1"), "--yes", "--json")
+        assert (ran.code, ran.error["code"]) == (1, "TradeFeeAboveTerms")
+        assert stage.done("member1", *command, "--max-fee-bps", "31")["filled"]["fee_micro"] == 3_100
 
     def test_sell_into_a_purchase(self, stage: Stage) -> None:
         token, path, world = another_token(stage), stage.folder / "book.jsonl", stage.world
@@ -321,5 +408,12 @@ class TestCancel:
         ended = stage.done("member3", "market", "cancel", "--all")
         assert (ended["ended_series"], ended["series"]) == (0, 1)
         assert codes(stage, path)[1] == "TradeSeriesIsOver"
+        for line, reason in ((1, "TradeOrderIsCancelled"), (2, "TradeSeriesIsOver")):
+            block = stage.world.connection.block_number()
+            again = stage.done("member3", *command, "--order", line)
+            assert (again["sent"], again["refusal"]["code"]) == (False, reason)
+            assert stage.world.connection.block_number() == block
+        ran = run(*command, "--order", 1, "--from", stage.world.address("member3"))
+        assert (ran.code, "was cancelled" in ran.err, "nothing was sent" in ran.err) == (0, True, True)
         sold(stage, "1", "0.01")
         assert codes(stage, path)[3] == ""

@@ -1,7 +1,8 @@
 """The exchange's specification against the contract, on eth-tester: random orders, fills and refusals.
 
-Three members and a stranger make orders with a credit and a token of their own, fill parts of them (also too
-much, too late, with another's signature, beyond a limit, with the wrong coin), cancel, end series, change
+Three members and a stranger make orders with a credit and a token of their own, fill parts of them (also up
+to more than is left, too late, with another's signature, beyond a limit, above their bound on the fee, with
+too little or too much coin), cancel, end series, change
 allowances; the guardian pauses, the governor changes the fee. Each step is predicted: what moves, or the
 refusal with its values. At the end every balance, allowance and order is the specification's.
 
@@ -32,7 +33,13 @@ from timebank_chain.chain.foreign_token import ForeignToken as TokenClient
 from timebank_chain.chain.revert import Revert
 from timebank_chain.chain.transactions import Call, Receipt, send
 from timebank_chain.spec.attention_credit import AttentionCredit
-from timebank_chain.spec.credit_exchange import CreditExchange, ForeignToken, TradeOrder, hash_order
+from timebank_chain.spec.credit_exchange import (
+    CreditExchange,
+    FillTerms,
+    ForeignToken,
+    TradeOrder,
+    hash_order,
+)
 from timebank_chain.spec.fee_pool import FeePool
 from timebank_chain.spec.revert import Reverted
 
@@ -185,23 +192,28 @@ class Pair:
         left = order.credits - self.spec.filled_of(self.spec.hash_order(order))
         part = draw.choice((0, 1, left + 1, left)) if draw.random() < 0.15 else draw.randint(1, max(1, left))
         amount = self.spec.quote(order, part)[0] if order.credits else 0
-        limit = amount if draw.random() < 0.9 else draw.choice((0, amount + 1, 10**40))
+        terms = FillTerms(
+            most=part,
+            least=part if draw.random() < 0.5 else draw.choice((0, 0, 0, 1, 1, part + 1)),
+            max_fee_bps=draw.choices((29, 500, 10_000), (1, 9, 9))[0],
+            limit=amount if draw.random() < 0.9 else draw.choice((0, amount + 1, 10**38)),
+        )
         value = amount if order.token == COIN else 0
-        if draw.random() < 0.05:
-            value += 1
+        if draw.random() < 0.1:
+            value = max(0, value + draw.choice((-1, 1)))
         sent, valid = as_sent(order), draw.random() < 0.95
         maker = next(one for one in MAKERS if self.world.address(one) == order.maker)
         digest = sent.digest(self.spec.chain_id, self.exchange.address)
         signature = SIGNERS[maker if valid else "payee"].sign_digest(digest)
         call = replace(
             self.exchange._write(
-                "fill", order=sent.as_call(), signature=signature, credits=part, limit=limit
+                "fill", order=sent.as_call(), signature=signature, terms=tuple(astuple(terms))
             ),
             value=value,
         )
 
         def predicted(now: int) -> None:
-            self.spec.fill(caller, order, valid, part, limit, value=value, now=now)
+            self.spec.fill(caller, order, valid, terms, value=value, now=now)
 
         receipt = self.same(role, call, predicted)
         if receipt is not None:
@@ -299,4 +311,6 @@ def test_walks_are_as_specified(embedded_world: World) -> None:
     done = {"fill", "cancel", "cancelAll", "setTradingPaused"}
     assert done <= set(pair.seen), pair.seen
     assert pair.seen["fill"] >= STEPS // 5, pair.seen
-    assert len(set(pair.seen) - done) >= 12, pair.seen
+    refusals = set(pair.seen) - done
+    assert {"TradeFeeAboveTerms", "BadFill", "WrongCoin"} <= refusals, pair.seen
+    assert len(refusals) >= 12, pair.seen

@@ -121,7 +121,9 @@ def test_on_a_node_with_a_keystore(anvil: Connection, tmp_path: Path) -> None:
 
 
 @pytest.mark.anvil
-@pytest.mark.parametrize("name", ["deploy", "claim", "transfer", "pay", "deposit", "lend", "borrow", "repay"])
+@pytest.mark.parametrize(
+    "name", ["deploy", "claim", "transfer", "pay", "deposit", "lend", "borrow", "repay", "trade"]
+)
 def test_a_node_needs_a_keystore(
     anvil_world: object, anvil_url: str, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_node_needs_a_keystore(
         "lend": ["1"],
         "borrow": ["1", "--receipt", "1"],
         "repay": ["--receipt", "1"],
+        "trade": ["sell", "1"],
     }
     with pytest.raises(SystemExit) as caught:
         load(f"examples/{name}.py").main(

@@ -17,52 +17,37 @@ import pytest
 from tests.scripts.test_examples import load
 from tests.world import World
 from timebank_chain.chain.bank_reverts import BadTake, OfferIsCancelled
-from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.chain.lease_offers import read_offer
 
 
-@pytest.fixture
-def where(world: World, tmp_path: Path) -> dict[str, list[str]]:
-    """What each role writes behind a command: manifest, node, keystore."""
-    (tmp_path / "deployment.json").write_text(json.dumps(world.timebank.deployment.to_json()))
-    (tmp_path / "password").write_text("the password\n")
-    wallets = KeystoreWallets(tmp_path / "keys", scrypt_n=2)
-    shared = ["--deployment", str(tmp_path / "deployment.json")]
-    shared += ["--password-file", str(tmp_path / "password")]
-    found = {}
-    for role in ("member1", "member2"):
-        world.give(role, 10_000_000)
-        path = wallets.import_key(world.signers[role]._account.key, "the password").path
-        found[role] = [*shared, "--keystore", str(path)]
-    return found
-
-
 def test_offer_take_repay(
-    world: World, where: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: World, keystores: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     timebank, lease = world.timebank, load("examples/lease.py")
     credit, bank = timebank.attention_credit, timebank.time_bank
     lender, lessee = world.address("member1"), world.address("member2")
     file = ["--file", str(tmp_path / "offer.json")]
-    load("examples/deposit.py").main(["3", "--term", "week", *where["member2"]], world.connection)
+    load("examples/deposit.py").main(["3", "--term", "week", *keystores["member2"]], world.connection)
     bought = bank.owner_of(1)
     assert bought == lessee
 
-    lease.main(["offer", "5", "--rent", "0.1", "--term", "10d", *file, *where["member1"]], world.connection)
+    lease.main(
+        ["offer", "5", "--rent", "0.1", "--term", "10d", *file, *keystores["member1"]], world.connection
+    )
     assert read_offer(tmp_path / "offer.json").signed_by_key()
     assert credit.allowance(lender, timebank.credit_lease.address) == 5_000_000
 
     block = world.connection.block_number()
     with pytest.raises(BadTake):
-        lease.main(["take", "0.1", "--receipt", "1", *file, *where["member2"]], world.connection)
+        lease.main(["take", "0.1", "--receipt", "1", *file, *keystores["member2"]], world.connection)
     assert world.connection.block_number() == block
 
-    lease.main(["take", "2", "--receipt", "1", *file, *where["member2"]], world.connection)
+    lease.main(["take", "2", "--receipt", "1", *file, *keystores["member2"]], world.connection)
     assert credit.balance_of(lender) == 8_000_000
     assert credit.balance_of(lessee) == 10_000_000 - 3_000_000 + 2_000_000
     assert bank.owner_of(1) == timebank.credit_lease.address
 
-    lease.main(["repay", "1", *where["member2"]], world.connection)
+    lease.main(["repay", "1", *keystores["member2"]], world.connection)
     # Two fifths of the rent are 0.04; the lender pays two percent of them.
     assert credit.balance_of(lessee) == 10_000_000 - 3_000_000 - 40_000
     assert credit.balance_of(lender) == 10_000_000 + 40_000 - 800
@@ -73,7 +58,7 @@ def test_offer_take_repay(
 
     world.send("member1", timebank.credit_lease.cancel(read_offer(tmp_path / "offer.json").offer))
     with pytest.raises(OfferIsCancelled):
-        lease.main(["take", "2", "--receipt", "1", *file, *where["member2"]], world.connection)
+        lease.main(["take", "2", "--receipt", "1", *file, *keystores["member2"]], world.connection)
 
 
 @pytest.mark.anvil

@@ -5,7 +5,8 @@
     fill
     |- refuses in the contract's order, each time without a trace
     |- any parts: never against the maker, never more than the order
-    `- coin moves with the call, a token by allowance
+    |- up to: what is left, however little was filled before; a limit fair for the whole fits every part
+    `- coin moves with the call, and what is too much of it comes back; a token moves by allowance
     cancel, cancel_all: the maker's alone
     settings: by role, bounded
     any sequence of calls: no credits or units made, lost or kept; fees are in the fee pool's books
@@ -22,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timebank_chain.spec.attention_credit import MAX_UINT256, ZERO_ADDRESS, AttentionCredit
-from timebank_chain.spec.credit_exchange import CreditExchange, ForeignToken, TradeOrder
+from timebank_chain.spec.credit_exchange import CreditExchange, FillTerms, ForeignToken, TradeOrder
 from timebank_chain.spec.fee_pool import FeePool
 from timebank_chain.spec.revert import Reverted
 
@@ -66,17 +67,21 @@ def make_exchange() -> CreditExchange:
 
 
 def fill(exchange: CreditExchange, order: TradeOrder, part: int, **changed: Any) -> int:
+    """All of a part or nothing, unless the terms are changed; returns the units that moved."""
+    terms = FillTerms(
+        most=part,
+        least=changed.pop("least", part),
+        max_fee_bps=changed.pop("max_fee_bps", 500),
+        limit=changed.pop("limit", 10**40 if order.sells_credits else 0),
+    )
     call: dict[str, Any] = {
         "caller": TAKER,
         "signature_valid": True,
-        "limit": 10**40 if order.sells_credits else 0,
         "value": exchange.quote(order, part)[0] if order.token == ZERO_ADDRESS and order.credits else 0,
         "now": NOW,
         **changed,
     }
-    return exchange.fill(
-        call.pop("caller"), order, call.pop("signature_valid"), part, call.pop("limit"), **call
-    )
+    return exchange.fill(call.pop("caller"), order, call.pop("signature_valid"), terms, **call)[1]
 
 
 def state(exchange: CreditExchange) -> str:
@@ -121,6 +126,49 @@ def test_coin_moves_with_the_call() -> None:
     assert exchange.coin[TAKER] == 10**30 - 15 * 10**17
 
 
+def test_a_grain_filled_before_does_not_stop_a_fill_up_to() -> None:
+    exchange = make_exchange()
+    fill(exchange, FOR_COIN, 7)
+    refused(exchange, "BadFill", FOR_COIN, CREDITS, CREDITS, CREDITS, CREDITS - 7)
+    before = exchange.coin[TAKER]
+    paid = fill(exchange, FOR_COIN, CREDITS, least=1, limit=AMOUNT)
+    assert paid == AMOUNT - 2_100_000_000_000 == before - exchange.coin[TAKER]
+    assert exchange.filled_of(exchange.hash_order(FOR_COIN)) == CREDITS
+    refused(exchange, "BadFill", FOR_COIN, CREDITS, CREDITS, 0, 0, least=0)
+
+
+@settings(max_examples=200)
+@given(
+    sells=st.booleans(),
+    total=st.integers(2, 10**12),
+    amount=st.integers(1, (1 << 128) - 1),
+    data=st.data(),
+)
+def test_a_limit_for_the_whole_fits_every_part(
+    sells: bool, total: int, amount: int, data: st.DataObject
+) -> None:
+    order = replace(ORDER, sells_credits=sells, credits=total, amount=amount)
+    exchange = make_exchange()
+    most, grain = data.draw(st.integers(1, total)), data.draw(st.integers(0, total - 1))
+    if grain:
+        try:
+            fill(exchange, order, grain)
+        except Reverted as refusal:
+            assert refusal.name == "NothingTraded"
+            return
+    fair, part = exchange.quote(order, most)[0], min(most, total - grain)
+    try:
+        paid = fill(exchange, order, most, least=0, limit=fair)
+    except Reverted as refusal:
+        assert refusal.name == "NothingTraded"
+        return
+    assert exchange.filled_of(exchange.hash_order(order)) == grain + part
+    if sells:
+        assert (paid - 1) * most < fair * part
+    else:
+        assert (paid + 1) * most > fair * part
+
+
 def test_refuses_in_the_contracts_order() -> None:
     exchange = make_exchange()
     spent = make_exchange()
@@ -147,8 +195,10 @@ def test_refuses_in_the_contracts_order() -> None:
     order = replace(order, taker=TAKER)
     refused(exchange, "TradeFeeAboveOrder", order, 0, FEE_BPS, FEE_BPS - 1)
     order = replace(order, max_fee_bps=FEE_BPS)
-    refused(exchange, "BadFill", order, 0, 0, CREDITS)
-    refused(exchange, "BadFill", order, CREDITS + 1, CREDITS + 1, CREDITS)
+    refused(exchange, "TradeFeeAboveTerms", order, 0, FEE_BPS, FEE_BPS - 1, max_fee_bps=FEE_BPS - 1)
+    refused(exchange, "BadFill", order, 0, 0, 0, CREDITS)
+    refused(exchange, "BadFill", order, CREDITS + 1, CREDITS + 1, CREDITS + 1, CREDITS)
+    refused(exchange, "BadFill", order, 7, 7, 8, CREDITS, least=8)
     refused(exchange, "NothingTraded", order, 1, 1, 1, 3 * 10**11)
     refused(exchange, "NothingTraded", replace(order, amount=1), 9_999_999, 9_999_999, 30_000, 0)
     unsigned: dict[str, Any] = {"signature_valid": False}
@@ -157,6 +207,7 @@ def test_refuses_in_the_contracts_order() -> None:
     refused(exchange, "LimitNotMet", ORDER, CREDITS, AMOUNT, AMOUNT - 1, limit=AMOUNT - 1, **bad)
     refused(exchange, "WrongCoin", order, CREDITS, 5, 0, **bad)
     refused(exchange, "WrongCoin", FOR_COIN, CREDITS, 5, AMOUNT, **bad)
+    refused(exchange, "BadOrderSignature", FOR_COIN, CREDITS, value=AMOUNT + 1, **unsigned)
     refused(
         spent, "BadOrderSignature", ORDER, 1_003_009, MAKER, spent.hash_order(ORDER), signature_valid=False
     )
@@ -174,7 +225,11 @@ def test_refuses_in_the_contracts_order() -> None:
         AMOUNT,
     )
     exchange.refuses_coin.add(MAKER)
+    exchange.refuses_coin.add(TAKER)
     refused(exchange, "CoinRefused", FOR_COIN, CREDITS, MAKER, AMOUNT)
+    exchange.refuses_coin.remove(MAKER)
+    refused(exchange, "CoinRefused", FOR_COIN, CREDITS, TAKER, 1, value=AMOUNT + 1)
+    fill(exchange, FOR_COIN, CREDITS)
 
 
 def test_only_the_maker_cancels() -> None:

@@ -28,6 +28,8 @@ class Fill:
     ----------
     order
         The order's fields by their names in Solidity.
+    fee_bps
+        The fee in force, basis points.
     seller, buyer
         Of credits.
     """
@@ -40,6 +42,7 @@ class Fill:
     credits: int
     amount: int
     fee: int
+    fee_bps: int
 
     @property
     def seller(self) -> str:
@@ -91,6 +94,7 @@ class ExchangeBook(Book):
             credits=int(args["credits"]),
             amount=int(args["amount"]),
             fee=int(args["fee"]),
+            fee_bps=self.fee_bps,
         )
         self.equal("exchange", event, "maker", order["maker"], "another than the order's maker gave")
         divide = mul_div_up if order["sellsCredits"] else mul_div_down

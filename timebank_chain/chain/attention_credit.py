@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from eth_abi.abi import encode as abi_encode
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from web3.types import BlockIdentifier
 
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.transactions import Call
+from timebank_chain.chain.typed_data import MessageType
 from timebank_chain.units import MicroCredit
 
-_DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-_PERMIT_TYPE = b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+#: ERC-2612's message, as the standard has it.
+_PERMIT_FIELDS = (
+    ("owner", "owner", "address"),
+    ("spender", "spender", "address"),
+    ("amount", "value", "uint256"),
+    ("nonce", "nonce", "uint256"),
+    ("deadline", "deadline", "uint256"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,32 +96,9 @@ class AttentionCredit(ContractClient):
         deadline
             Unix seconds after which the permit is void.
         """
-        domain = keccak(
-            abi_encode(
-                ["bytes32", "bytes32", "bytes32", "uint256", "address"],
-                [
-                    keccak(_DOMAIN_TYPE),
-                    keccak(self.name().encode()),
-                    keccak(b"1"),
-                    self.connection.chain_id,
-                    self.address,
-                ],
-            )
-        )
-        message = keccak(
-            abi_encode(
-                ["bytes32", "address", "address", "uint256", "uint256", "uint256"],
-                [
-                    keccak(_PERMIT_TYPE),
-                    signer.address,
-                    spender,
-                    amount,
-                    self.nonces(signer.address),
-                    deadline,
-                ],
-            )
-        )
-        signature = signer.sign_digest(keccak(b"\x19\x01" + domain + message))
+        values = (signer.address, spender, amount, self.nonces(signer.address), deadline)
+        permit = MessageType(self.name(), "Permit", _PERMIT_FIELDS)
+        signature = signer.sign_digest(permit.digest(values, self.connection.chain_id, self.address))
         return Permit(
             owner=signer.address,
             spender=to_checksum_address(address_bytes(spender)),

@@ -10,22 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
-from eth_abi.abi import encode as abi_encode
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from web3.types import BlockIdentifier
 
 from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.transactions import Call
+from timebank_chain.chain.typed_data import MessageType
 from timebank_chain.errors import TradeOrderError
 from timebank_chain.units import MicroCredit, mul_div_down, mul_div_up
-
-#: Name and version of the EIP-712 domain.
-DOMAIN_NAME = "timebank CreditExchange"
-DOMAIN_VERSION = "1"
 
 #: Stands for the chain's own coin.
 COIN = ZERO_ADDRESS
@@ -35,28 +30,23 @@ MAX_TRADE_FEE_BPS = 500
 
 ONE_BPS = 10_000
 
-#: (attribute, name in Solidity, type) in the order of the contract's struct.
-ORDER_FIELDS = (
-    ("maker", "maker", "address"),
-    ("taker", "taker", "address"),
-    ("token", "token", "address"),
-    ("sells_credits", "sellsCredits", "bool"),
-    ("credits", "credits", "uint64"),
-    ("amount", "amount", "uint128"),
-    ("max_fee_bps", "maxFeeBps", "uint16"),
-    ("expires_at", "expiresAt", "uint40"),
-    ("series", "series", "uint64"),
-    ("salt", "salt", "uint256"),
+#: What a maker signs.
+ORDER_TYPE = MessageType(
+    "timebank CreditExchange",
+    "TradeOrder",
+    (
+        ("maker", "maker", "address"),
+        ("taker", "taker", "address"),
+        ("token", "token", "address"),
+        ("sells_credits", "sellsCredits", "bool"),
+        ("credits", "credits", "uint64"),
+        ("amount", "amount", "uint128"),
+        ("max_fee_bps", "maxFeeBps", "uint16"),
+        ("expires_at", "expiresAt", "uint40"),
+        ("series", "series", "uint64"),
+        ("salt", "salt", "uint256"),
+    ),
 )
-
-_DOMAIN_FIELDS = (
-    ("name", "string"),
-    ("version", "string"),
-    ("chainId", "uint256"),
-    ("verifyingContract", "address"),
-)
-_DOMAIN_TYPEHASH = keccak(text=f"EIP712Domain({','.join(f'{kind} {name}' for name, kind in _DOMAIN_FIELDS)})")
-_ORDER_TYPEHASH = keccak(text=f"TradeOrder({','.join(f'{kind} {name}' for _, name, kind in ORDER_FIELDS)})")
 
 
 def trade_fee(part: int, fee_bps: int) -> MicroCredit:
@@ -109,10 +99,7 @@ class TradeOrder:
     salt: int
 
     def __post_init__(self) -> None:
-        for attribute, name, kind in ORDER_FIELDS:
-            value = getattr(self, attribute)
-            if kind.startswith("uint") and not 0 <= value < 1 << int(kind.removeprefix("uint")):
-                raise TradeOrderError(f"{value} is no {kind}", where=f"field {name!r}")
+        ORDER_TYPE.require_ranges(self, TradeOrderError)
         for attribute in ("credits", "amount"):
             if getattr(self, attribute) == 0:
                 raise TradeOrderError("0 is no side of a trade", where=f"field {attribute!r}")
@@ -130,41 +117,11 @@ class TradeOrder:
 
     def digest(self, chain_id: int, contract: str) -> bytes:
         """Return the EIP-712 digest for the exchange ``contract``: what is signed, and its hash there."""
-        domain = keccak(
-            abi_encode(
-                ["bytes32", "bytes32", "bytes32", "uint256", "address"],
-                [
-                    _DOMAIN_TYPEHASH,
-                    keccak(text=DOMAIN_NAME),
-                    keccak(text=DOMAIN_VERSION),
-                    chain_id,
-                    contract,
-                ],
-            )
-        )
-        kinds = [kind for _, _, kind in ORDER_FIELDS]
-        message = keccak(abi_encode(["bytes32", *kinds], [_ORDER_TYPEHASH, *self.as_call()]))
-        return keccak(b"\x19\x01" + domain + message)
+        return ORDER_TYPE.digest(self.as_call(), chain_id, contract)
 
     def typed_data(self, chain_id: int, contract: str) -> dict[str, Any]:
         """Return what a wallet shows and signs by ``eth_signTypedData_v4``; its large numbers are text."""
-        return {
-            "types": {
-                "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN_FIELDS],
-                "TradeOrder": [{"name": name, "type": kind} for _, name, kind in ORDER_FIELDS],
-            },
-            "primaryType": "TradeOrder",
-            "domain": {
-                "name": DOMAIN_NAME,
-                "version": DOMAIN_VERSION,
-                "chainId": chain_id,
-                "verifyingContract": contract,
-            },
-            "message": {
-                name: str(value) if kind in ("uint64", "uint128", "uint256") else value
-                for (_, name, kind), value in zip(ORDER_FIELDS, self.as_call(), strict=True)
-            },
-        }
+        return ORDER_TYPE.for_wallet(self.as_call(), chain_id, contract)
 
     def sign(self, signer: Signer, chain_id: int, contract: str) -> bytes:
         """Sign for the CreditExchange ``contract`` on a chain and return the 65 bytes ``r || s || v``.
@@ -284,23 +241,40 @@ class CreditExchange(ContractClient):
         """Return where fees go."""
         return to_checksum_address(self._read("feePool"))
 
-    def fill(self, order: TradeOrder, signature: bytes, part: int, limit: int) -> Call:
-        """Propose filling a part of an order; coin goes along where the order asks for it.
+    def fill(
+        self,
+        order: TradeOrder,
+        signature: bytes,
+        most: int,
+        limit: int,
+        *,
+        least: int = 1,
+        max_fee_bps: int | None = None,
+    ) -> Call:
+        """Propose filling an order up to a part; coin goes along where the order asks for it.
 
         Parameters
         ----------
-        part
-            Micro-credits, fee included.
+        most
+            Micro-credits, fee included; when less is left of the order, that is filled.
         limit
-            Units of the token: the most to pay where the order sells credits, the least to get where it buys.
+            Units of the token for ``most``, for fewer credits its share: the most to pay where the order
+            sells credits, the least to get where it buys.
+        least
+            Micro-credits below which nothing is to happen; ``most`` for all or nothing.
+        max_fee_bps
+            Highest fee to trade at, basis points; the order's own when not given.
+
+        Notes
+        -----
+        Coin that the fill does not cost comes back in the same transaction.
         """
         return self._write(
             "fill",
-            value=order.amount_for(part) if order.token == COIN else 0,
+            value=order.amount_for(most) if order.token == COIN else 0,
             order=order.as_call(),
             signature=signature,
-            credits=part,
-            limit=limit,
+            terms=(most, least, order.max_fee_bps if max_fee_bps is None else max_fee_bps, limit),
         )
 
     def cancel(self, order: TradeOrder) -> Call:

@@ -11,49 +11,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
-from eth_abi.abi import encode as abi_encode
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from web3.types import BlockIdentifier
 
 from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.transactions import Call
+from timebank_chain.chain.typed_data import MessageType
 from timebank_chain.epoch.leaves import AccountLeaf
 from timebank_chain.errors import OfferError
 from timebank_chain.units import MicroCredit, mul_div_up
 
-#: Name and version of the EIP-712 domain.
-DOMAIN_NAME = "timebank CreditLease"
-DOMAIN_VERSION = "1"
-
 #: The contract's ``MAX_LEASE_TERM``, seconds: four years.
 MAX_LEASE_TERM = 4 * 365 * 86_400
 
-#: (attribute, name in Solidity, type) in the order of the contract's struct.
-OFFER_FIELDS = (
-    ("lender", "lender", "address"),
-    ("lessee", "lessee", "address"),
-    ("amount", "amount", "uint64"),
-    ("min_take", "minTake", "uint64"),
-    ("rent", "rent", "uint64"),
-    ("term", "term", "uint32"),
-    ("on_standing", "onStanding", "bool"),
-    ("expires_at", "expiresAt", "uint40"),
-    ("series", "series", "uint64"),
-    ("salt", "salt", "uint256"),
+#: What a lender signs.
+OFFER_TYPE = MessageType(
+    "timebank CreditLease",
+    "LeaseOffer",
+    (
+        ("lender", "lender", "address"),
+        ("lessee", "lessee", "address"),
+        ("amount", "amount", "uint64"),
+        ("min_take", "minTake", "uint64"),
+        ("rent", "rent", "uint64"),
+        ("term", "term", "uint32"),
+        ("on_standing", "onStanding", "bool"),
+        ("expires_at", "expiresAt", "uint40"),
+        ("series", "series", "uint64"),
+        ("salt", "salt", "uint256"),
+    ),
 )
-
-_DOMAIN_FIELDS = (
-    ("name", "string"),
-    ("version", "string"),
-    ("chainId", "uint256"),
-    ("verifyingContract", "address"),
-)
-_DOMAIN_TYPEHASH = keccak(text=f"EIP712Domain({','.join(f'{kind} {name}' for name, kind in _DOMAIN_FIELDS)})")
-_OFFER_TYPEHASH = keccak(text=f"LeaseOffer({','.join(f'{kind} {name}' for _, name, kind in OFFER_FIELDS)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +89,7 @@ class LeaseOffer:
     salt: int
 
     def __post_init__(self) -> None:
-        for attribute, name, kind in OFFER_FIELDS:
-            value = getattr(self, attribute)
-            if kind.startswith("uint") and not 0 <= value < 1 << int(kind.removeprefix("uint")):
-                raise OfferError(f"{value} is no {kind}", where=f"field {name!r}")
+        OFFER_TYPE.require_ranges(self, OfferError)
         if not 0 < self.min_take <= self.amount:
             raise OfferError(
                 f"{self.min_take} is not 1 to {self.amount}, the amount", where="field 'minTake'"
@@ -118,41 +105,11 @@ class LeaseOffer:
 
     def digest(self, chain_id: int, contract: str) -> bytes:
         """Return the EIP-712 digest for the CreditLease ``contract``: what is signed, and its hash there."""
-        domain = keccak(
-            abi_encode(
-                ["bytes32", "bytes32", "bytes32", "uint256", "address"],
-                [
-                    _DOMAIN_TYPEHASH,
-                    keccak(text=DOMAIN_NAME),
-                    keccak(text=DOMAIN_VERSION),
-                    chain_id,
-                    contract,
-                ],
-            )
-        )
-        kinds = [kind for _, _, kind in OFFER_FIELDS]
-        message = keccak(abi_encode(["bytes32", *kinds], [_OFFER_TYPEHASH, *self.as_call()]))
-        return keccak(b"\x19\x01" + domain + message)
+        return OFFER_TYPE.digest(self.as_call(), chain_id, contract)
 
     def typed_data(self, chain_id: int, contract: str) -> dict[str, Any]:
         """Return what a wallet shows and signs by ``eth_signTypedData_v4``; its large numbers are text."""
-        return {
-            "types": {
-                "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN_FIELDS],
-                "LeaseOffer": [{"name": name, "type": kind} for _, name, kind in OFFER_FIELDS],
-            },
-            "primaryType": "LeaseOffer",
-            "domain": {
-                "name": DOMAIN_NAME,
-                "version": DOMAIN_VERSION,
-                "chainId": chain_id,
-                "verifyingContract": contract,
-            },
-            "message": {
-                name: str(value) if kind in ("uint64", "uint256") else value
-                for (_, name, kind), value in zip(OFFER_FIELDS, self.as_call(), strict=True)
-            },
-        }
+        return OFFER_TYPE.for_wallet(self.as_call(), chain_id, contract)
 
     def sign(self, signer: Signer, chain_id: int, contract: str) -> bytes:
         """Sign for the CreditLease ``contract`` on a chain and return the 65 bytes ``r || s || v``.

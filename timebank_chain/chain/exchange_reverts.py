@@ -84,11 +84,21 @@ class TradeFeeAboveOrder(Revert):
     HINT = "ask the maker for a new order"
 
 
-class BadFill(Revert):
-    """A part of an order is not nothing and not more than is left."""
+class TradeFeeAboveTerms(Revert):
+    """A taker bounds the fee too."""
 
-    SIGNATURE = "BadFill(uint256 credits, uint256 left)"
-    SENTENCE = "{credits:credits} credits cannot be filled: {left:credits} are left"
+    SIGNATURE = "TradeFeeAboveTerms(uint256 feeBps, uint256 maxFeeBps)"
+    SENTENCE = "the fee is {feeBps} basis points, you allow {maxFeeBps}"
+    HINT = "allow more, or wait for a lower fee: timebank market quote"
+
+
+class BadFill(Revert):
+    """A part of an order is not nothing, and there is as much left as the taker wants at the least."""
+
+    SIGNATURE = "BadFill(uint256 most, uint256 least, uint256 left)"
+    SENTENCE = (
+        "{most:credits} credits, or {least:credits} at the least, cannot be filled: {left:credits} are left"
+    )
     HINT = "fill what is left, or another order"
 
 
@@ -117,7 +127,7 @@ class LimitNotMet(Revert):
 
 
 class WrongCoin(Revert):
-    """The coin of a fill comes with the call, exactly."""
+    """The coin of a fill comes with the call; what is too much goes back, for a token none may come."""
 
     SIGNATURE = "WrongCoin(uint256 sent, uint256 expected)"
     SENTENCE = "{sent} wei were sent, the fill costs {expected}"
@@ -128,7 +138,7 @@ class CoinRefused(Revert):
 
     SIGNATURE = "CoinRefused(address receiver, uint256 amount)"
     SENTENCE = "{receiver} does not take {amount} wei"
-    HINT = "the maker is a contract that refuses coin: nobody can fill this order at present"
+    HINT = "a contract that refuses coin cannot sell for it, nor send more of it than a fill costs"
 
 
 class TokenNotMoved(Revert):

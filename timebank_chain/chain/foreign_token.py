@@ -16,7 +16,7 @@ from web3.types import BlockIdentifier
 from timebank_chain.chain.contract import ContractClient, encode
 from timebank_chain.chain.node_errors import translated
 from timebank_chain.chain.transactions import Call
-from timebank_chain.errors import ChainError, ContractError, TransactionFailed
+from timebank_chain.errors import ChainError, ContractError, TradeOrderError, TransactionFailed
 
 #: Decimals of the chain's own coin, and the most a token can sensibly have.
 COIN_DECIMALS = 18
@@ -92,3 +92,24 @@ def require_token(token: ForeignToken) -> None:
         raise ChainError(
             f"there is no contract at {token.address}, so no token", hint="check the address and --rpc-url"
         )
+
+
+def token_fault(
+    token: ForeignToken, holder: str, *, block: BlockIdentifier = "latest"
+) -> TradeOrderError | None:
+    """Say why an address is no ERC-20, as far as asking tells: ``None`` where it answers like one.
+
+    Whether it moves anything is known only when it does.
+    """
+    if not token.connection.code_at(token.address):
+        return TradeOrderError(
+            f"there is no contract at {token.address}, so no token",
+            hint="look at the address again: an order for it cannot be filled",
+        )
+    for function, arguments in (("balanceOf", (holder,)), ("allowance", (holder, holder))):
+        if token._ask(function, arguments, ["uint256"], block) is None:
+            return TradeOrderError(
+                f"{token.address} is no ERC-20: it does not answer {function}",
+                hint="look at the address again: an order for it cannot be filled",
+            )
+    return None

@@ -7,18 +7,19 @@ would give it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from eth_typing import ChecksumAddress
 from web3.types import BlockIdentifier
 
-from timebank_chain.chain.credit_exchange import OrderStatus, TradeOrder, trade_fee
+from timebank_chain.chain.credit_exchange import COIN, OrderStatus, TradeOrder, trade_fee
 from timebank_chain.chain.exchange_reverts import (
     BadFill,
     BadOrderSignature,
     MakerIsTaker,
+    NothingTraded,
     NotTradeTaker,
     TokenIsCredit,
     TradeFeeAboveOrder,
@@ -27,15 +28,22 @@ from timebank_chain.chain.exchange_reverts import (
     TradeSeriesIsOver,
     TradingPaused,
 )
+from timebank_chain.chain.foreign_token import ForeignToken, token_fault
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.openzeppelin_reverts import ERC20InsufficientAllowance, ERC20InsufficientBalance
 from timebank_chain.chain.order_book import BookLine, SignedOrder
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import ContractError, TimebankError, TradeOrderError, TransactionFailed
-from timebank_chain.units import MicroCredit
+from timebank_chain.units import MicroCredit, mul_div_up
 
 #: Orders asked about in one call; halved where a node or an order spends too much gas.
 BATCH = 100
+
+#: Units of a token against which one unit of rounding is a hundredth.
+_FAIR_UNITS = 100
+
+#: Tells what is wrong with a token, asking each once.
+TokenFault = Callable[[ChecksumAddress], TradeOrderError | None]
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,15 @@ class Part:
     fee: MicroCredit
     amount: int
 
+    @property
+    def least(self) -> MicroCredit:
+        """Micro-credits worth filling when others leave no more: rounding worsens the price by 1 % at most.
+
+        All of the part where the token's unit is so coarse that fewer credits could cost as much.
+        """
+        order = self.entry.order
+        return MicroCredit(min(self.credits, mul_div_up(_FAIR_UNITS, order.credits, order.amount)))
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -115,10 +132,14 @@ class Sweep:
     ----------
     missing
         Micro-credits that no order of the book fills.
+    too_small
+        Why orders that have as much left do not fill what is missing: as a part of them it would round to
+        nothing. Empty where the book is too thin.
     """
 
     parts: tuple[Part, ...]
     missing: MicroCredit
+    too_small: tuple[NothingTraded, ...] = ()
 
     @property
     def credits(self) -> MicroCredit:
@@ -148,6 +169,13 @@ def read_market(
     """
     connection, exchange = timebank.connection, timebank.credit_exchange
     block = connection.simulation_block
+    faults: dict[ChecksumAddress, TradeOrderError | None] = {}
+
+    def fault(token: ChecksumAddress) -> TradeOrderError | None:
+        if token not in faults:
+            faults[token] = token_fault(ForeignToken(connection, token), exchange.address, block=block)
+        return faults[token]
+
     state = MarketState(
         time=connection.pending_timestamp(),
         paused=exchange.trading_paused(block=block),
@@ -156,7 +184,7 @@ def read_market(
     )
     here = [line for line in lines if _is_here(timebank, line.signed)]
     statuses = dict(zip((line.number for line in here), _inspect(timebank, here, block), strict=True))
-    return state, [_entry(timebank, state, line, statuses.get(line.number), taker) for line in lines]
+    return state, [_entry(timebank, state, line, statuses.get(line.number), taker, fault) for line in lines]
 
 
 def best_of(
@@ -184,18 +212,25 @@ def best_of(
     # Of two at one price the first of the file; sorted() keeps their order.
     open_orders = sorted(open_orders, key=lambda entry: entry.price if buying else -entry.price)
     taken: dict[str, int] = defaultdict(int)
-    parts, missing = [], credits_wanted
+    parts: list[Part] = []
+    too_small: list[NothingTraded] = []
+    missing = credits_wanted
     for entry in open_orders:
         if missing == 0:
             break
-        micro = min(missing, _cover(entry, taken[entry.order.maker]))
+        covered = _cover(entry, taken[entry.order.maker])
+        micro = min(missing, covered)
         amount, fee = entry.order.amount_for(micro), trade_fee(micro, fee_bps)
-        if amount == 0 or fee >= micro:
-            continue  # the contract refuses what rounds to nothing
+        nothing = _nothing(entry.order, micro, fee_bps)
+        if nothing is not None:
+            # The contract refuses what rounds to nothing: the order is too small, or what is asked of it is.
+            if micro == missing and _nothing(entry.order, covered, fee_bps) is None:
+                too_small.append(nothing)
+            continue
         parts.append(Part(entry, MicroCredit(micro), fee, amount))
         taken[entry.order.maker] += micro if buying else amount
         missing -= micro
-    return Sweep(tuple(parts), MicroCredit(missing))
+    return Sweep(tuple(parts), MicroCredit(missing), tuple(too_small) if missing else ())
 
 
 def require_part(entry: BookEntry, micro: int, fee_bps: int) -> Part:
@@ -209,10 +244,30 @@ def require_part(entry: BookEntry, micro: int, fee_bps: int) -> Part:
     if entry.dead is not None:
         raise entry.dead
     if not 0 < micro <= entry.left:
-        raise BadFill({"credits": micro, "left": entry.left})
+        raise BadFill({"most": micro, "least": micro, "left": entry.left})
+    nothing = _nothing(entry.order, micro, fee_bps)
+    if nothing is not None:
+        raise nothing
     if micro > entry.covered and entry.status is not None:
         raise _uncovered(entry, entry.status, micro)
     return Part(entry, MicroCredit(micro), trade_fee(micro, fee_bps), entry.order.amount_for(micro))
+
+
+def end_of(timebank: Timebank, line: BookLine) -> TimebankError | None:
+    """Return why nobody can ever fill an order again, so that cancelling it would change nothing."""
+    state, (entry,) = read_market(timebank, [line])
+    if entry.status is None:
+        return None
+    order, status = entry.order, entry.status
+    if status.cancelled:
+        return TradeOrderIsCancelled({"orderHash": status.order_hash})
+    if order.series < status.series:
+        return TradeSeriesIsOver({"series": order.series, "current": status.series})
+    if entry.left == 0:
+        return BadFill({"most": order.credits, "least": 0, "left": 0})
+    if state.time > order.expires_at:
+        return TradeOrderExpired({"expiresAt": order.expires_at, "current": state.time})
+    return None
 
 
 def _is_here(timebank: Timebank, signed: SignedOrder) -> bool:
@@ -254,6 +309,7 @@ def _entry(
     line: BookLine,
     status: OrderStatus | None,
     taker: ChecksumAddress | None,
+    fault: TokenFault,
 ) -> BookEntry:
     order = line.signed.order
     left = MicroCredit(order.credits - (status.filled if status else 0))
@@ -274,11 +330,15 @@ def _entry(
             dead=TradeOrderError("its token or its maker's wallet gives no answer", hint="leave it alone"),
         )
     entry = replace(entry, covered=MicroCredit(_cover(entry, 0)))
-    return replace(entry, dead=next(_refusals(state, entry, status, taker), None))
+    return replace(entry, dead=next(_refusals(state, entry, status, taker, fault), None))
 
 
 def _refusals(
-    state: MarketState, entry: BookEntry, status: OrderStatus, taker: ChecksumAddress | None
+    state: MarketState,
+    entry: BookEntry,
+    status: OrderStatus,
+    taker: ChecksumAddress | None,
+    fault: TokenFault,
 ) -> Iterator[TimebankError]:
     """Give every reason why nothing of it can be filled, in the order the contract looks."""
     order = entry.order
@@ -294,16 +354,34 @@ def _refusals(
         yield TradeOrderIsCancelled({"orderHash": status.order_hash})
     if taker is not None and order.taker not in (ZERO_ADDRESS, taker):
         yield NotTradeTaker({"taker": order.taker, "caller": taker})
-    if taker == order.maker:
+    if order.maker in (taker, order.taker):
         yield MakerIsTaker({"maker": order.maker})
     if state.fee_bps > order.max_fee_bps:
         yield TradeFeeAboveOrder({"feeBps": state.fee_bps, "maxFeeBps": order.max_fee_bps})
     if entry.left == 0:
-        yield BadFill({"credits": 0, "left": 0})
+        yield BadFill({"most": order.credits, "least": 0, "left": 0})
+    # A part is never worth more than the whole: if that rounds to nothing, so does every part.
+    nothing = _nothing(order, entry.left, state.fee_bps)
+    if nothing is not None:
+        yield nothing
     if not status.signature_valid:
         yield BadOrderSignature({"maker": order.maker, "orderHash": status.order_hash})
+    wrong = None if order.token == COIN else fault(order.token)
+    if wrong is not None:
+        yield wrong
     if entry.covered == 0:
         yield _uncovered(entry, status, entry.left)
+    nothing = _nothing(order, entry.covered, state.fee_bps)
+    if nothing is not None:
+        yield nothing
+
+
+def _nothing(order: TradeOrder, micro: int, fee_bps: int) -> NothingTraded | None:
+    """Say that a part is too small: its side of the token rounds to nothing, or all of it is fee."""
+    amount, fee = order.amount_for(micro), trade_fee(micro, fee_bps)
+    if amount and fee < micro:
+        return None
+    return NothingTraded({"credits": micro, "fee": fee, "amount": amount})
 
 
 def _uncovered(entry: BookEntry, status: OrderStatus, micro: int) -> TimebankError:

@@ -18,33 +18,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
 from eth_typing import ChecksumAddress
-from eth_utils.exceptions import ValidationError
 
-from timebank_chain.chain.addresses import parse_address
-from timebank_chain.chain.credit_exchange import ORDER_FIELDS, TradeOrder
+from timebank_chain.chain.credit_exchange import ORDER_TYPE, TradeOrder
+from timebank_chain.chain.signed_documents import DocumentKind, Signed
 from timebank_chain.chain.signer import Signer
-from timebank_chain.documents import TooLarge, parse_json, read_small
-from timebank_chain.errors import TradeOrderError, UsageError
+from timebank_chain.chain.typed_data import is_key_signature
+from timebank_chain.errors import TradeOrderError
 
 ORDER_SCHEMA = "timebank.market.order/1"
 
-_FIELDS = ("schema", "chainId", "contract", "order", "orderHash", "signature")
-_HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
-_UNITS = re.compile(r"[1-9][0-9]{0,38}")
-_HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
-# A contract wallet's signature can be longer than a key's 65 bytes.
-_MAX_SIGNATURE_BYTES = 8_192
+_KIND = DocumentKind(ORDER_SCHEMA, "order", "an order", "maker", ORDER_TYPE, TradeOrder, TradeOrderError)
 _MAX_LINE_BYTES = 32_768
 _MAX_BOOK_BYTES = 64 << 20
+#: Lines that are no order are kept one by one; a file with more of them is no book.
+MAX_BAD_LINES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +65,11 @@ class SignedOrder:
 
         ``False`` also for a contract wallet's (ERC-1271): only its chain can tell.
         """
-        r, s, v = self.signature[:32], self.signature[32:64], self.signature[64:]
-        if len(v) != 1 or v[0] not in (27, 28) or int.from_bytes(s, "big") > _HALF_ORDER:
-            return False
-        try:
-            key = Signature(r + s + bytes([v[0] - 27])).recover_public_key_from_msg_hash(self.order_hash)
-        except (BadSignature, ValidationError):
-            return False
-        return key.to_checksum_address() == self.order.maker
+        return is_key_signature(self.order.maker, self.order_hash, self.signature)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document ``timebank.market.order/1``."""
-        values = dict(zip((name for _, name, _ in ORDER_FIELDS), self.order.as_call(), strict=True))
-        return {
-            "schema": ORDER_SCHEMA,
-            "chainId": self.chain_id,
-            "contract": self.contract,
-            "order": values | {"amount": str(self.order.amount), "salt": f"0x{self.order.salt:064x}"},
-            "orderHash": "0x" + self.order_hash.hex(),
-            "signature": "0x" + self.signature.hex(),
-        }
+        return _KIND.document(Signed(self.order, self.chain_id, self.contract, self.signature))
 
     def line(self) -> str:
         """Return its line in a book, without the end of the line."""
@@ -104,6 +82,22 @@ class BookLine:
 
     number: int
     signed: SignedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of the file that is no order, and why not."""
+
+    number: int
+    error: TradeOrderError
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a file holds: its orders, and the lines that are none, each in the order of the file."""
+
+    lines: tuple[BookLine, ...]
+    bad: tuple[BadLine, ...] = ()
 
 
 def sign_order(order: TradeOrder, signer: Signer, chain_id: int, contract: ChecksumAddress) -> SignedOrder:
@@ -130,132 +124,55 @@ def append_order(path: Path, signed: SignedOrder) -> None:
         os.fsync(file.fileno())
 
 
-def read_book(path: Path) -> list[BookLine]:
+def read_book(path: Path) -> Book:
     """Read a book; empty lines are skipped, and what stands twice counts at its first place.
+
+    A line that is no order spoils no other: it is kept with its reason.
 
     Raises
     ------
     TradeOrderError
-        If a line is no ``timebank.market.order/1`` document, a field is missing, unknown, twice there, of
-        the wrong type or range, or the hash is not the order's; naming line and field.
+        If the file cannot be read, or lines are there but none of them is an order.
     """
-    try:
-        content = read_small(path, _MAX_BOOK_BYTES)
-    except TooLarge as error:
-        raise TradeOrderError(f"too large for an order book: {error}", where=str(path)) from error
-    except OSError as error:
-        raise TradeOrderError(f"not a readable file: {error.strerror}", where=str(path)) from error
+    content = _KIND.read_file(path, _MAX_BOOK_BYTES, what="an order book")
     return parse_book(content.split(b"\n"), where=str(path))
 
 
-def parse_book(lines: Iterable[str | bytes], *, where: str = "book") -> list[BookLine]:
+def parse_book(lines: Iterable[str | bytes], *, where: str = "book") -> Book:
     """Read the lines of a book; see :func:`read_book`."""
     found: dict[bytes, BookLine] = {}
+    bad: list[BadLine] = []
     for number, line in enumerate(lines, start=1):
-        if line.strip():
+        if not line.strip():
+            continue
+        try:
             signed = parse_order(line, where=f"{where}:{number}")
+        except TradeOrderError as error:
+            bad.append(BadLine(number, error))
+            if len(bad) > MAX_BAD_LINES:
+                raise TradeOrderError(
+                    f"more than {MAX_BAD_LINES:,} lines are no orders, the first because: {bad[0].error}",
+                    where=where,
+                    hint="give a file with one signed order a line",
+                ) from error
+        else:
             found.setdefault(signed.order_hash + signed.signature, BookLine(number, signed))
-    return list(found.values())
+    if bad and not found:
+        first = bad[0].error
+        raise TradeOrderError(f"no line is an order: {first.message}", where=first.where, hint=first.hint)
+    return Book(tuple(found.values()), tuple(bad))
 
 
 def parse_order(content: str | bytes, *, where: str = "order") -> SignedOrder:
-    """Read one line of a book; see :func:`read_book`."""
+    """Read one line of a book.
+
+    Raises
+    ------
+    TradeOrderError
+        If it is no ``timebank.market.order/1`` document, a field is missing, unknown, twice there, of the
+        wrong type or range, or the hash is not the order's; naming line and field.
+    """
     if len(content) > _MAX_LINE_BYTES:
         raise TradeOrderError(f"{len(content)} bytes are too many for an order", where=where)
-    try:
-        document = parse_json(
-            content, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float
-        )
-    except ValueError as error:
-        raise TradeOrderError(f"not an order's JSON: {error}", where=where) from error
-    if not isinstance(document, dict) or document.get("schema") != ORDER_SCHEMA:
-        raise TradeOrderError(f"not a {ORDER_SCHEMA} document", where=where)
-    _require_fields(document, _FIELDS, where)
-    terms = document["order"]
-    if not isinstance(terms, dict):
-        raise TradeOrderError(f"not an object: {terms!r}", where=f"{where}, field 'order'")
-    _require_fields(terms, tuple(name for _, name, _ in ORDER_FIELDS), where)
-    values = {
-        attribute: _value(terms[name], kind, f"{where}, field {name!r}")
-        for attribute, name, kind in ORDER_FIELDS
-    }
-    try:
-        order = TradeOrder(**values)
-    except TradeOrderError as error:
-        raise TradeOrderError(error.message, where=f"{where}, {error.where}", hint=error.hint) from None
-    chain_id = document["chainId"]
-    if type(chain_id) is not int or not 0 < chain_id < 1 << 256:
-        raise TradeOrderError(f"not a chain id: {chain_id!r}", where=f"{where}, field 'chainId'")
-    signed = SignedOrder(
-        order=order,
-        chain_id=chain_id,
-        contract=_address(document["contract"], f"{where}, field 'contract'"),
-        signature=_hex(document["signature"], f"{where}, field 'signature'"),
-    )
-    if len(signed.signature) > _MAX_SIGNATURE_BYTES:
-        raise TradeOrderError(
-            f"{len(signed.signature)} bytes are too many", where=f"{where}, field 'signature'"
-        )
-    if _hex(document["orderHash"], f"{where}, field 'orderHash'") != signed.order_hash:
-        raise TradeOrderError(
-            f"the order's hash is 0x{signed.order_hash.hex()}",
-            where=f"{where}, field 'orderHash'",
-            hint="the order was changed after it was signed: ask the maker for it again",
-        )
-    return signed
-
-
-def _require_fields(document: dict[str, Any], names: tuple[str, ...], where: str) -> None:
-    for name in names:
-        if name not in document:
-            raise TradeOrderError(f"field {name!r} is missing", where=where)
-    for name in document:
-        if name not in names:
-            raise TradeOrderError(f"unknown field {name!r}", where=where)
-
-
-def _value(value: object, kind: str, where: str) -> Any:
-    """Read one term of an order; its range is the order's own matter."""
-    if kind == "address":
-        return _address(value, where)
-    if kind == "uint256":
-        raw = _hex(value, where)
-        if len(raw) != 32:
-            raise TradeOrderError(f"{len(raw)} bytes, not 32", where=where)
-        return int.from_bytes(raw, "big")
-    if kind == "uint128":
-        # As text: many readers of JSON round numbers of that size.
-        if not isinstance(value, str) or not _UNITS.fullmatch(value):
-            raise TradeOrderError(f"not a positive whole number as text: {value!r}", where=where)
-        return int(value)
-    # bool is an int for Python, so the type itself is compared.
-    if type(value) is not (bool if kind == "bool" else int):
-        raise TradeOrderError(f"not a {kind}: {value!r}", where=where)
-    return value
-
-
-def _address(value: object, where: str) -> ChecksumAddress:
-    if not isinstance(value, str) or value != value.strip():
-        raise TradeOrderError(f"not an address: {value!r}", where=where)
-    try:
-        return parse_address(value, what="contents")
-    except UsageError as error:
-        raise TradeOrderError(error.message, where=where, hint=error.hint) from None
-
-
-def _hex(value: object, where: str) -> bytes:
-    # Python's own reading of hexadecimal lets spaces pass.
-    if not isinstance(value, str) or not _HEX.fullmatch(value):
-        raise TradeOrderError(f"not hexadecimal with 0x: {value!r}", where=where)
-    return bytes.fromhex(value[2:])
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a field stands twice")
-    return document
-
-
-def _no_float(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no whole number")
+    found = _KIND.parse(content, where=where)
+    return SignedOrder(found.message, found.chain_id, found.contract, found.signature)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
     from timebank_chain.chain.market import BookEntry, MarketState, Part, Sweep
+    from timebank_chain.chain.order_book import BadLine
     from timebank_chain.chain.system import Timebank
     from timebank_chain.errors import TimebankError
 
@@ -86,15 +87,18 @@ def open_token(timebank: Timebank, address: ChecksumAddress) -> Token:
 
 
 def known_token(timebank: Timebank, address: ChecksumAddress, *, strict: bool = False) -> Token:
-    """Ask a token how it is written; with ``strict`` an address without a contract is refused."""
+    """Ask a token how it is written; with ``strict`` what is no ERC-20 is refused."""
     from timebank_chain.chain.credit_exchange import COIN
-    from timebank_chain.chain.foreign_token import COIN_DECIMALS, ForeignToken, require_token
+    from timebank_chain.chain.foreign_token import COIN_DECIMALS, ForeignToken, require_token, token_fault
 
     if address == COIN:
         return Token(COIN, COIN_DECIMALS, COIN_WORD)
     token = ForeignToken(timebank.connection, address)
     if strict:
         require_token(token)
+        fault = token_fault(token, timebank.credit_exchange.address)
+        if fault is not None:
+            raise fault
     symbol, decimals = token.symbol(), token.decimals()
     return Token(address, decimals or 0, f"{symbol} ({address})" if symbol else address)
 
@@ -122,8 +126,17 @@ def entry_document(entry: BookEntry) -> dict[str, Any]:
     }
 
 
+def bad_line_document(line: BadLine) -> dict[str, Any]:
+    """Return a line of a book that is no order, and why."""
+    error = line.error
+    return {"line": line.number, **(refusal_document(error) or {}), "where": error.where, "hint": error.hint}
+
+
 def print_book(
-    state: MarketState, entries: Sequence[BookEntry], tokens: Mapping[ChecksumAddress, Token]
+    state: MarketState,
+    entries: Sequence[BookEntry],
+    bad: Sequence[BadLine],
+    tokens: Mapping[ChecksumAddress, Token],
 ) -> None:
     """Print a book: what can be filled, and why the rest cannot."""
     rows = []
@@ -143,6 +156,7 @@ def print_book(
         )
     columns = [">line", "maker", ">credits left", ">for each", "of", "until", "who", "state"]
     print_table(f"Book at {moment(state.time)}, fee {state.fee_bps} basis points", columns, rows)
+    say_dead([], bad)
     dead = sum(entry.dead is not None for entry in entries)
     out().print(f"{len(entries) - dead} of {len(entries)} orders can be filled")
 
@@ -168,6 +182,7 @@ def sweep_document(sweep: Sweep, token: Token, wanted: int, *, buying: bool) -> 
         "wanted_micro": wanted,
         "credits_micro": sweep.credits,
         "missing_micro": sweep.missing,
+        "missing_refusal": refusal_document(sweep.too_small[0]) if sweep.too_small else None,
         "fee_micro": sweep.fee,
         "net_micro": sweep.credits - sweep.fee,
         "amount": str(sweep.amount),
@@ -202,8 +217,10 @@ def sentence(sweep: Sweep, token: Token, *, buying: bool) -> str:
     return f"give {format_micro(sweep.credits)} credits and get {amount} (the makers get {net})"
 
 
-def say_dead(entries: Sequence[BookEntry]) -> None:
-    """Say which orders cannot be filled, and why."""
+def say_dead(entries: Sequence[BookEntry], bad: Sequence[BadLine]) -> None:
+    """Say which orders cannot be filled and which lines are none, and why."""
     for entry in entries:
         if entry.dead is not None:
             out().print(f"line {entry.line} is dead: {entry.dead.message}", markup=False)
+    for line in bad:
+        out().print(f"line {line.number} is dead: {line.error}", markup=False)

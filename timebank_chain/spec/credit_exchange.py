@@ -2,7 +2,8 @@
 
 For a part of an order, in micro-credits, the token's side is ``order.amount * part / order.credits``, rounded
 in the maker's favour: up where the maker sells credits, down where it buys them. The fee is
-``ceil(part * fee_bps / 10_000)`` of the credits; whoever gets the credits gets the rest.
+``ceil(part * fee_bps / 10_000)`` of the credits; whoever gets the credits gets the rest. A taker asks for
+credits up to a number and gets what is left of the order; its limit is a price, rounded as the order's is.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from timebank_chain.units import MicroCredit, mul_div_down, mul_div_up
 
 __all__ = [
     "CreditExchange",
+    "FillTerms",
     "ForeignToken",
     "TradeOrder",
     "TradeState",
     "amount_for",
     "fee_for",
     "hash_order",
+    "limit_for",
 ]
 
 _DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -48,6 +51,16 @@ class TradeOrder:
     expires_at: int
     series: int
     salt: int
+
+
+@dataclass(frozen=True)
+class FillTerms:
+    """What a taker asks for; fields and units as in ``interfaces/ICreditExchange.sol``."""
+
+    most: int
+    least: int
+    max_fee_bps: int
+    limit: int
 
 
 @dataclass
@@ -92,6 +105,16 @@ def amount_for(order: TradeOrder, part: int) -> int:
     """
     divide = mul_div_up if order.sells_credits else mul_div_down
     return divide(order.amount, part, order.credits)
+
+
+def limit_for(order: TradeOrder, terms: FillTerms, part: int) -> int:
+    """Return the taker's limit for a part: its share of the limit for ``most``, rounded as the price is.
+
+    By cross-multiplication: an amount is within it if ``(amount - 1) * most < limit * part`` where the order
+    sells credits, ``(amount + 1) * most > limit * part`` where it buys them.
+    """
+    divide = mul_div_up if order.sells_credits else mul_div_down
+    return divide(terms.limit, part, terms.most)
 
 
 def fee_for(part: int, fee_bps: int) -> MicroCredit:
@@ -176,26 +199,28 @@ class CreditExchange:
         caller: str,
         order: TradeOrder,
         signature_valid: bool,
-        part: int,
-        limit: int,
+        terms: FillTerms,
         *,
         value: int = 0,
         now: int,
-    ) -> int:
-        """Fill an order, whole or in part; return the units of the token that moved."""
-        order_hash = self._check_open(caller, order, part, now)
+    ) -> tuple[MicroCredit, int]:
+        """Fill an order up to ``terms.most``; return the credits and the units of the token that moved."""
+        order_hash, part = self._check_open(caller, order, terms, now)
         amount, fee = self.quote(order, part)
         require(amount != 0 and part > fee, "NothingTraded", part, fee, amount)
+        limit = limit_for(order, terms, part)
         within = amount <= limit if order.sells_credits else amount >= limit
         require(within, "LimitNotMet", amount, limit)
         coin = amount if order.token == ZERO_ADDRESS else 0
-        require(value == coin, "WrongCoin", value, coin)
+        require(value >= coin if coin else value == 0, "WrongCoin", value, coin)
         require(signature_valid, "BadOrderSignature", order.maker, order_hash)
 
         seller, buyer = (order.maker, caller) if order.sells_credits else (caller, order.maker)
         self._check_credits(seller, buyer, part - fee, fee)
         if coin:
             require(seller not in self.refuses_coin, "CoinRefused", seller, coin)
+            back = value - coin
+            require(not back or caller not in self.refuses_coin, "CoinRefused", caller, back)
         else:
             self._check_token(order.token, buyer, seller, amount)
 
@@ -209,7 +234,7 @@ class CreditExchange:
             self.coin[seller] += coin
         else:
             self.tokens[order.token].move(self.address, buyer, seller, amount)
-        return amount
+        return part, amount
 
     # Orders
 
@@ -260,8 +285,10 @@ class CreditExchange:
 
     # Checks
 
-    def _check_open(self, caller: str, order: TradeOrder, part: int, now: int) -> bytes:
-        """Check all but price and signature, in the interface's order; return the order's hash."""
+    def _check_open(
+        self, caller: str, order: TradeOrder, terms: FillTerms, now: int
+    ) -> tuple[bytes, MicroCredit]:
+        """Check all but price and signature, in the interface's order; return the hash and the part."""
         require(not self.trading_paused, "TradingPaused")
         require(order.credits != 0 and order.amount != 0, "NoPrice", order.credits, order.amount)
         require(order.token != self.credit_address, "TokenIsCredit", order.token)
@@ -275,9 +302,12 @@ class CreditExchange:
         require(order.maker != caller, "MakerIsTaker", order.maker)
         allowed = self.trade_fee_bps <= order.max_fee_bps
         require(allowed, "TradeFeeAboveOrder", self.trade_fee_bps, order.max_fee_bps)
+        allowed = self.trade_fee_bps <= terms.max_fee_bps
+        require(allowed, "TradeFeeAboveTerms", self.trade_fee_bps, terms.max_fee_bps)
         left = order.credits - self.filled_of(order_hash)
-        require(0 < part <= left, "BadFill", part, left)
-        return order_hash
+        part = min(terms.most, left)
+        require(part != 0 and part >= terms.least, "BadFill", terms.most, terms.least, left)
+        return order_hash, MicroCredit(part)
 
     def _check_credits(self, seller: str, buyer: str, net: int, fee: int) -> None:
         """Revert where the buyer's part or, after it, the fee could not be taken from the seller."""
