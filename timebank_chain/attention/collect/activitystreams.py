@@ -111,7 +111,9 @@ def _activity_events(activity: Mapping[str, Any], types: frozenset[str]) -> Iter
 def _object_events(thing: Mapping[str, Any], types: frozenset[str]) -> Iterator[MemberEvent]:
     authors = [name for name in map(_name, _many(thing.get("attributedTo"))) if name]
     if not authors:
-        raise NothingToCount("$.actor", f"neither activity nor authored: {', '.join(sorted(types)) or 'untyped'}")
+        raise NothingToCount(
+            "$.actor", f"neither activity nor authored: {', '.join(sorted(types)) or 'untyped'}"
+        )
     at_ms = _first_time([thing.get("published"), thing.get("updated")])
     name = _identity(thing)
     kinds = sorted(types - {"Object"})
@@ -178,7 +180,9 @@ def _many(value: Any) -> list[Any]:
 
 def _types(thing: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
-        name.removeprefix("as:") for name in _many(thing.get("type", thing.get("@type"))) if isinstance(name, str)
+        name.removeprefix("as:")
+        for name in _many(thing.get("type", thing.get("@type")))
+        if isinstance(name, str)
     )
 
 

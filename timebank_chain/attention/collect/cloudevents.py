@@ -66,7 +66,15 @@ def check_cloudevent(document: Any) -> Mapping[str, Any]:
             raise Fault("$.data_base64", "stands beside data: only one of the two may")
         _base64(event["data_base64"])
     for name, value in event.items():
-        if name not in {*_REQUIRED, "datacontenttype", "dataschema", "subject", "time", "data", "data_base64"}:
+        if name not in {
+            *_REQUIRED,
+            "datacontenttype",
+            "dataschema",
+            "subject",
+            "time",
+            "data",
+            "data_base64",
+        }:
             _extension(name, value)
     return event
 

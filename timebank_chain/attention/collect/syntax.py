@@ -27,7 +27,9 @@ _LANGUAGE = re.compile(
     r"|x(?:-[a-z0-9]{1,8})+)",
     re.IGNORECASE,
 )
-_RFC_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
+_RFC_UUID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+(?:\s*;.*)?")
 #: ISO 8601:2004, 4.4.3.2, the format with designators; weeks stand alone, the last part may be a fraction.
 _DURATION = re.compile(

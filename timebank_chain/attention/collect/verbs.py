@@ -10,7 +10,9 @@ import re
 #: Makes something that others may take note of.
 ACTS = frozenset({"create", "answer", "comment", "review", "teach", "offer", "deliver"})
 #: Takes note of what another made.
-REACTIONS = frozenset({"like", "dislike", "share", "follow", "rate", "view", "listen", "read", "attend", "save"})
+REACTIONS = frozenset(
+    {"like", "dislike", "share", "follow", "rate", "view", "listen", "read", "attend", "save"}
+)
 #: Moves credits.
 TRANSFERS = frozenset({"claim", "pay", "send", "order", "deposit", "withdraw", "borrow", "repay", "trade"})
 #: Anything else we have a word for.

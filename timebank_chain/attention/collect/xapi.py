@@ -281,9 +281,7 @@ def _definition(value: Any, path: str) -> None:
     if "correctResponsesPattern" in definition:
         if kind is None:
             raise Fault(f"{path}.interactionType", "is missing beside correctResponsesPattern")
-        for place, item in _items(
-            definition["correctResponsesPattern"], f"{path}.correctResponsesPattern"
-        ):
+        for place, item in _items(definition["correctResponsesPattern"], f"{path}.correctResponsesPattern"):
             require_text(item, place)
     for name in _ALL_COMPONENTS:
         if name not in definition:
@@ -369,9 +367,7 @@ def _context(value: Any, path: str, *, about_activity: bool) -> None:
         groups = _object(context["contextActivities"], inner, {"parent", "grouping", "category", "other"})
         for name, held in groups.items():
             one = isinstance(held, dict)
-            for place, activity in (
-                [(f"{inner}.{name}", held)] if one else _items(held, f"{inner}.{name}")
-            ):
+            for place, activity in [(f"{inner}.{name}", held)] if one else _items(held, f"{inner}.{name}"):
                 _activity(activity, place)
     for plural, kind, name in (
         ("contextAgents", "contextAgent", "agent"),
