@@ -11,7 +11,7 @@ from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
 from timebank_chain.attention.collect.feed import CollectResult, Feed, Reading, build_feed, feed_of
 from timebank_chain.attention.collect.files import manifest, read_feed, write_feed
 from timebank_chain.attention.collect.join import FeatureTable, bucket_features, last_before
-from timebank_chain.attention.collect.quality import Quality, feed_quality, features_quality
+from timebank_chain.attention.collect.quality import Quality, features_quality, feed_quality
 from timebank_chain.attention.collect.scaling import Scaling, fit_scaling, scaling_from_document
 from timebank_chain.attention.collect.sources import (
     activitystreams_readings,

@@ -1,8 +1,9 @@
 """ActivityStreams 2.0: documents checked against core and vocabulary, and read as members' events.
 
 Checked is what the standard says of every property it defines, at every depth; properties of other
-vocabularies are let through unseen, as the standard wants. A collection gives the events of its items; a Note
-or the like with an author and a time counts as created then; what replies to something is a comment on it too.
+vocabularies are let through unseen, as the standard wants. A collection gives the events of its items; a
+Note or the like with an author and a time counts as created then; what replies to something is a comment on
+it too.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ _NAMESPACE = "www.w3.org/ns/activitystreams"
 _CONTEXTS = {f"{scheme}://{_NAMESPACE}{end}" for scheme in ("http", "https") for end in ("", "#")}
 
 ACTIVITIES = frozenset(
-    "Accept Activity Add Announce Arrive Block Create Delete Dislike Flag Follow Ignore IntransitiveActivity "
-    "Invite Join Leave Like Listen Move Offer Question Read Reject Remove TentativeAccept TentativeReject "
-    "Travel Undo Update View".split()
-)
-_ACTORS = frozenset("Application Group Organization Person Service".split())
+    {
+        "Accept", "Activity", "Add", "Announce", "Arrive", "Block", "Create", "Delete", "Dislike", "Flag",
+        "Follow", "Ignore", "IntransitiveActivity", "Invite", "Join", "Leave", "Like", "Listen", "Move",
+        "Offer", "Question", "Read", "Reject", "Remove", "TentativeAccept", "TentativeReject", "Travel",
+        "Undo", "Update", "View",
+    }
+)  # fmt: skip
+_ACTORS = frozenset({"Application", "Group", "Organization", "Person", "Service"})
 _LINKS = frozenset({"Link", "Mention"})
 _COLLECTIONS = frozenset({"Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"})
 _PAGES = frozenset({"CollectionPage", "OrderedCollectionPage"})
@@ -249,6 +253,14 @@ def _reference(value: Any, path: str) -> None:
         raise Fault(path, f"is not an absolute IRI: {shown(value)}")
 
 
+def _relationship(value: Any, path: str) -> None:
+    """A kind of relationship: an object, or a word: the standard's examples have words that are no IRIs."""
+    if isinstance(value, dict):
+        _thing(value, path)
+    else:
+        _text(value, path)
+
+
 def _page(value: Any, path: str) -> None:
     _reference(value, path)
     if isinstance(value, dict):
@@ -349,6 +361,7 @@ _RULES: dict[str, Callable[[Any, str], None]] = {
     "radius": _number(0, _ANY),
     "current": _current,
     "partOf": _current,
+    "relationship": _each(_relationship),
     **dict.fromkeys(("name", "content", "summary"), _each(_text)),
     **dict.fromkeys(("nameMap", "contentMap", "summaryMap"), require_language_map),
     **dict.fromkeys(("published", "updated", "startTime", "endTime", "deleted"), _moment),
@@ -358,7 +371,7 @@ _RULES: dict[str, Callable[[Any, str], None]] = {
         (
             "actor", "anyOf", "attachment", "attributedTo", "audience", "bcc", "bto", "cc", "context",
             "describes", "generator", "icon", "image", "inReplyTo", "instrument", "items", "location",
-            "object", "oneOf", "orderedItems", "origin", "preview", "relationship", "replies", "result",
+            "object", "oneOf", "orderedItems", "origin", "preview", "replies", "result",
             "subject", "tag", "target", "to",
         ),
         _each(_reference),

@@ -69,8 +69,9 @@ def acts_of(feed: Feed, *, window_ms: int, now_ms: int) -> tuple[list[Act], int]
     made: dict[str, tuple[str, str, str, int]] = {}
     touched: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for source, name, member, at_ms, verb, thing, domain, _, _ in feed.rows():
-        if verb in MAKING and thing not in made:
-            made[thing or name] = (f"{source}:{name}", member, domain, at_ms)
+        if verb in MAKING:
+            whole = f"{source}:{name}"
+            made.setdefault(thing or whole, (whole, member, domain, at_ms))
         elif thing and (verb in ANSWERING or verb in TAKING_NOTE):
             touched[thing].append((at_ms, member, verb))
     acts, still_open = [], 0

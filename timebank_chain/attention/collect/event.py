@@ -26,7 +26,7 @@ class MemberEvent:
     value
         A measured size (seconds spent, credits moved, a sensor's reading); ``None`` when there is none.
     unit
-        Of the value, after standardisation: ``s``, ``credit``, ``degC``, ``scaled`` ...; empty without a value.
+        Of the value: ``s``, ``credit``, ``degC``, ``scaled`` ...; empty without one.
     """
 
     source: str

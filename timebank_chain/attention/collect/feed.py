@@ -87,8 +87,8 @@ class Feed:
         """Yield the rows as plain Python values in column order; a missing value is ``None``."""
         values = (None if math.isnan(value) else value for value in self.value.tolist())
         return zip(
-            self.source, self.id, self.member, self.at_ms.tolist(), self.verb, self.object, self.domain, values,
-            self.unit, strict=True,
+            self.source, self.id, self.member, self.at_ms.tolist(), self.verb, self.object, self.domain,
+            values, self.unit, strict=True,
         )  # fmt: skip
 
     def data_hash(self) -> str:

@@ -65,7 +65,11 @@ def write_whole(path: Path | str, write: Callable[[Path], None]) -> None:
 def write_json(path: Path | str, document: Mapping[str, Any]) -> None:
     """Write a JSON document, whole or not at all; see `write_whole`."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
 
 
 def write_rows(path: Path | str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -93,8 +93,8 @@ def bucket_features(
     """Count and sum each member's events in spans of equal width.
 
     Features: ``events``; ``acts``, ``reactions`` and ``transfers`` by the verb; ``objects`` (different ones);
-    ``value_UNIT`` (sum by unit, NaN where none was measured); ``since_ms`` (from the member's last event before
-    the span to its start, NaN at first).
+    ``value_UNIT`` (sum by unit, NaN where none was measured); ``since_ms`` (from the member's last event
+    before the span to its start, NaN at first).
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The ledger's own history as members' events: claims, payments, transfers, deposits, loans, trades, services.
+"""The ledger's own history as members' events: claims, payments, transfers, deposits, loans, services.
 
 Every event names the account that acted and the time of its block. A transfer that another event explains
-(a payment's, a deposit's) is not counted again. An account linked to an outside id by the members file goes by
-that id, so that the ledger's events join those of other sources.
+(a payment's, a deposit's) is not counted again. An account linked to an outside id by the members file goes
+by that id, so that the ledger's events join those of other sources.
 """
 
 from __future__ import annotations

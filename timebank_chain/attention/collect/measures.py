@@ -65,6 +65,6 @@ def to_base(value: float, unit: str) -> tuple[float, str]:
     (5400.0, 's')
     """
     known = CONVERSIONS.get(unit)
-    if known is None or known.factor == 1.0 and not known.shift:
+    if known is None or (known.factor == 1.0 and not known.shift):
         return value, unit if known is None else known.base
     return value * known.factor + known.shift, known.base

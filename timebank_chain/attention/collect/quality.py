@@ -228,7 +228,8 @@ def text_quality(
 def _findings(
     columns: Sequence[ColumnQuality], *, numbers_may_be_missing: bool
 ) -> tuple[list[str], list[str]]:
-    faults, notes = [], []
+    faults: list[str] = []
+    notes: list[str] = []
     for column in columns:
         name = column.name
         if column.infinite:
@@ -261,9 +262,9 @@ def _column_of(reject: Reject) -> str:
     top = reject.field.removeprefix("$.").partition(".")[0].partition("[")[0]
     same = {
         "actor": "member", "authid": "member", "user": "member", "attributedTo": "member",
-        "published": "at_ms", "updated": "at_ms", "startTime": "at_ms", "endTime": "at_ms", "timestamp": "at_ms",
-        "stored": "at_ms", "time": "at_ms", "at": "at_ms", "type": "verb", "result": "value", "duration": "value",
-        "subject": "object",
+        "published": "at_ms", "updated": "at_ms", "startTime": "at_ms", "endTime": "at_ms",
+        "timestamp": "at_ms", "stored": "at_ms", "time": "at_ms", "at": "at_ms", "type": "verb",
+        "result": "value", "duration": "value", "subject": "object",
     }  # fmt: skip
     found = same.get(top, top)
     return found if found in {*TEXT_COLUMNS, "at_ms", "value"} else ""

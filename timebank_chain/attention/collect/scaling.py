@@ -1,4 +1,4 @@
-"""Scaling of features with recorded parameters: what was fitted on the past is applied to the future as it is.
+"""Scaling of features with recorded parameters: fitted on the past, applied to the future as it is.
 
 ``zscore`` takes away the mean and divides by the standard deviation; ``robust`` takes away the median and
 divides by the interquartile range over 1.349, which for normal data is the standard deviation too and hardly
@@ -56,7 +56,8 @@ class Scaling:
             )
         centre = np.array([column.centre for column in self.columns])
         spread = np.array([column.spread for column in self.columns])
-        return (np.asarray(values, dtype=np.float64) - centre) / spread
+        scaled: NDArray[np.float64] = (np.asarray(values, dtype=np.float64) - centre) / spread
+        return scaled
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON values."""

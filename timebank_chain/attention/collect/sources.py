@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -97,10 +98,7 @@ def cloudevents_readings(path: Path | str, rules: FieldRules | None = None) -> I
             yield cloudevent_event(envelope)
             return
         told = row_event(envelope, rules, source=envelope["source"], text=envelope["id"], seen={})
-        yield MemberEvent(
-            envelope["source"], envelope["id"], told.member, told.at_ms, told.verb, told.object, told.domain,
-            told.value, told.unit,
-        )  # fmt: skip
+        yield replace(told, source=envelope["source"], id=envelope["id"])
 
     yield from _json_readings(path, read, lists=True)
 
@@ -206,10 +204,7 @@ def ledger_readings(
     names = aliases or {}
     for position, event in enumerate(events, 1):
         if event.member in names:
-            event = MemberEvent(
-                event.source, event.id, names[event.member], event.at_ms, event.verb, event.object, event.domain,
-                event.value, event.unit,
-            )  # fmt: skip
+            event = replace(event, member=names[event.member])
         yield Reading("ledger", position, event.id, event)
 
 

@@ -32,6 +32,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -190,9 +191,9 @@ def _value(value: object) -> float | None:
         number = int(value) / 1_000 if isinstance(value, Thousandths) else float(value)
     except (ValueError, OverflowError):
         raise MappingRefusal("value", f"not a number: {shown(value)}") from None
-    if number != number:
+    if math.isnan(number):
         return None
-    if number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         raise MappingRefusal("value", f"infinite: {shown(value)}")
     return number
 

@@ -44,8 +44,8 @@ _CONTEXT = {
     "platform", "language", "statement", "extensions",
 }  # fmt: skip
 _DEFINITION = {
-    "name", "description", "type", "moreInfo", "interactionType", "correctResponsesPattern", "choices", "scale",
-    "source", "target", "steps", "extensions",
+    "name", "description", "type", "moreInfo", "interactionType", "correctResponsesPattern", "choices",
+    "scale", "source", "target", "steps", "extensions",
 }  # fmt: skip
 #: Which lists of components an interaction has.
 _COMPONENTS = {

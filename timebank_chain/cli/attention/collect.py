@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def command(
         typer.Option(
             "--cloudevents",
             metavar="FILE[=MAPPING]",
-            help="CloudEvents 1.0: an envelope, a batch, or one a line; a feed mapping says whose events they are.",
+            help="CloudEvents 1.0: an envelope, a batch, or one a line; a feed mapping says whose they are.",
         ),
     ] = None,
     weblog: Annotated[
@@ -154,7 +155,7 @@ def command(
 
     Example: timebank attention collect --table room.csv=room.feed.toml --ledger -o feed.parquet --strict
 
-    Example: timebank attention collect --cloudevents events.jsonl -o feed.csv --features daily.csv --scale robust
+    Example: timebank attention collect --weblog access.log -o feed.csv --features daily.csv --scale robust
     """
     from timebank_chain.attention.collect import build_feed, feed_quality, load_aliases
 
@@ -193,12 +194,12 @@ def _inputs(
     found += [_Input("xapi", path) for path in xapi or ()]
     for kind, words in (("cloudevents", cloudevents), ("table", table)):
         for word in words or ():
-            path, _, mapping = word.rpartition("=") if "=" in word else (word, "", "")
+            name, _, mapping = word.rpartition("=") if "=" in word else (word, "", "")
             if kind == "table" and not mapping:
                 raise UsageError(
                     f"--table has no mapping: {word!r}", hint="write --table log.csv=log.feed.toml"
                 )
-            found.append(_Input(kind, Path(path), Path(mapping) if mapping else None))
+            found.append(_Input(kind, Path(name), Path(mapping) if mapping else None))
     found += [_Input("weblog", path) for path in weblog or ()]
     for one in found:
         for path in (one.path, one.mapping):
@@ -263,7 +264,7 @@ def _readings(
             one.path, None if one.mapping is None else rules[one.mapping]
         ),
         "weblog": lambda one: collect.weblog_readings(one.path, by_host=by_host),
-        "table": lambda one: collect.table_readings(one.path, rules[one.mapping]),
+        "table": lambda one: collect.table_readings(one.path, rules[one.mapping or one.path]),
     }
 
     def read() -> Iterator[Reading]:
@@ -280,11 +281,11 @@ def _ledger(rpc_url: str, deployment: Path | None, members: Path | None) -> Iter
     from timebank_chain.activity import load_members
     from timebank_chain.attention.collect import ledger_readings
     from timebank_chain.attention.collect.ledger import ledger_events
-    from timebank_chain.chain.addresses import checksum
+    from timebank_chain.chain.addresses import address_text
 
     timebank = open_system(rpc_url, deployment)
     known = {} if members is None else load_members(members).addresses
-    names = {checksum(address): member for member, address in known.items()}
+    names: dict[str, str] = {address_text(address): member for member, address in known.items()}
     progress("reading the ledger")
     yield from ledger_readings(ledger_events(timebank), names)
 
@@ -372,7 +373,7 @@ def _features(
         scaling = fit_scaling(names, values[:, usable], method=scale, rows=rows)
         values = values.copy()
         values[:, usable] = scaling.apply(names, values[:, usable])
-    cells = [["" if value != value else repr(value) for value in row] for row in values.tolist()]
+    cells = [["" if math.isnan(value) else repr(value) for value in row] for row in values.tolist()]
     keys = zip(table.member, table.start_ms.tolist(), cells, strict=True)
     write_rows(
         path, ("member", "start_ms", *table.columns), [[member, start, *row] for member, start, row in keys]
