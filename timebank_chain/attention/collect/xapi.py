@@ -196,6 +196,8 @@ def _statement_object(thing: Mapping[str, Any], path: str, *, inside: bool) -> N
 def _agent_or_group(value: Any, path: str, *, only: str | None = None) -> Mapping[str, Any]:
     actor = require_object(value, path)
     kind = actor.get("objectType", "Agent")
+    if only == "Group" and "objectType" not in actor:
+        raise Fault(f"{path}.objectType", "is missing: a Group must say that it is one")
     if kind not in ("Agent", "Group") or (only is not None and kind != only):
         raise Fault(f"{path}.objectType", f"is not {only or 'Agent or Group'}: {shown(kind)}")
     allowed = {"objectType", "name", *_IDENTIFIERS, *(("member",) if kind == "Group" else ())}
