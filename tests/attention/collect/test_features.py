@@ -5,7 +5,7 @@ features
 ├── spans: counts, sums and ages by hand; empty spans; bounds; totals agree with the feed; no width, too many
 ├── scaling: centre 0 and spread 1 on what it was fitted on; fitted on the past only; outliers, constants,
 │   missing and infinite columns; written and read back; another table's columns
-├── quality: missing, constant, infinite, out of range, unknown, rejected, backwards: each where it is, only there
+├── quality: missing, constant, infinite, out of range, unknown, rejected, backwards: each where it is
 └── acts: makers, answers and notice of others within the window, each once; open windows; nothing made
 """
 
@@ -167,7 +167,9 @@ def test_constant_and_missing_values() -> None:
         ([[1.0]], {"method": "minmax"}, "unknown scaling"),
     ],
 )
-def test_columns_that_cannot_be_scaled(values: list[list[float]], options: dict[str, object], problem: str) -> None:
+def test_columns_that_cannot_be_scaled(
+    values: list[list[float]], options: dict[str, object], problem: str
+) -> None:
     with pytest.raises(AttentionError, match=problem):
         fit_scaling(["a"], np.array(values), **options)  # type: ignore[arg-type]  # wrong on purpose
 
@@ -190,7 +192,9 @@ def test_a_scaling_is_kept_and_refused_when_it_is_none() -> None:
 
 
 def test_a_good_feed_has_no_fault() -> None:
-    report = feed_quality(collected(event(1, value=1.0, unit="s"), event(2, member="bob", value=2.0, unit="s")))
+    report = feed_quality(
+        collected(event(1, value=1.0, unit="s"), event(2, member="bob", value=2.0, unit="s"))
+    )
     assert report.faults == ()
     assert report.counts["kept"] == report.counts["read"] == 2
 

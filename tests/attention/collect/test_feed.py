@@ -51,7 +51,11 @@ EVENTS = st.builds(
     value=st.none() | st.floats(),
     unit=st.sampled_from(["s", "min", "", "parsec"]),
 )
-FOUND = EVENTS | st.builds(Fault, st.just("$.x"), st.just("wrong")) | st.builds(NothingToCount, st.just("$"), st.just("no"))
+FOUND = (
+    EVENTS
+    | st.builds(Fault, st.just("$.x"), st.just("wrong"))
+    | st.builds(NothingToCount, st.just("$"), st.just("no"))
+)
 
 
 @given(st.lists(FOUND, max_size=20), st.randoms(use_true_random=False))
@@ -93,7 +97,10 @@ def test_same_id_of_another_source_is_another_event() -> None:
 
 def test_aliases_join_members_first() -> None:
     result = collected(
-        event(1, member="ada@x"), event(1, member="7"), event(2, member="bob"), aliases={"ada@x": "ada", "7": "ada"}
+        event(1, member="ada@x"),
+        event(1, member="7"),
+        event(2, member="bob"),
+        aliases={"ada@x": "ada", "7": "ada"},
     )
     assert result.feed.member == ["ada", "bob"]
     assert result.duplicates == 1
@@ -130,7 +137,9 @@ def test_every_base_unit_is_its_own_base() -> None:
         ({"value": math.nan, "unit": "s"}, "$.value"),
     ],
 )
-def test_events_that_cannot_be_kept_are_refused_by_their_field(changes: dict[str, object], field: str) -> None:
+def test_events_that_cannot_be_kept_are_refused_by_their_field(
+    changes: dict[str, object], field: str
+) -> None:
     result = collected(event(1, **changes), event(2))
     assert result.feed.id == ["e2"]
     assert [one.field for one in result.rejects] == [field]
@@ -188,7 +197,9 @@ def test_a_tampered_parquet_file_is_refused_by_its_own_hash(tmp_path: Path) -> N
     table = pq.read_table(tmp_path / "feed.parquet")
     members = pa.array(["eve", *table.column("member").to_pylist()[1:]], pa.string())
     pq.write_table(
-        table.set_column(2, table.schema.field("member"), members).replace_schema_metadata(table.schema.metadata),
+        table.set_column(2, table.schema.field("member"), members).replace_schema_metadata(
+            table.schema.metadata
+        ),
         tmp_path / "feed.parquet",
     )
     with pytest.raises(AttentionError, match="not those of its own data hash"):

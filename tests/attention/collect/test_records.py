@@ -41,7 +41,10 @@ from timebank_chain.attention.collect.cloudevents import check_cloudevent
 from timebank_chain.attention.collect.xapi import check_statement
 from timebank_chain.errors import ActivityError, AttentionError
 
-LOG = '127.0.0.1 - ada [01/Jan/2024:13:00:00 +0100] "GET /page?key=secret HTTP/1.1" 200 512 "-" "Mozilla \\"5\\""'
+LOG = (
+    '127.0.0.1 - ada [01/Jan/2024:13:00:00 +0100] "GET /page?key=secret HTTP/1.1" 200 512 '
+    '"-" "Mozilla \\"5\\""'
+)
 
 
 def events_of(readings: Any) -> list[MemberEvent]:
@@ -232,7 +235,11 @@ def test_activitystreams_collections_give_their_items(tmp_path: Path) -> None:
     collection = {
         "@context": "https://www.w3.org/ns/activitystreams",
         "type": "OrderedCollection",
-        "orderedItems": [activity(), "https://x.example/unknown", activity(id="https://x.example/2", published=None)],
+        "orderedItems": [
+            activity(),
+            "https://x.example/unknown",
+            activity(id="https://x.example/2", published=None),
+        ],
     }
     readings = told(tmp_path, collection)
     assert [type(one.found) for one in readings] == [MemberEvent, NothingToCount, NothingToCount]
@@ -313,7 +320,9 @@ def test_cloudevents_attributes(changes: dict[str, Any], path: str) -> None:
 
 
 def test_cloudevents_null_is_unset_and_extensions_are_taken() -> None:
-    held = check_cloudevent(envelope(subject=None, ext=True, number=-(2**31), datacontenttype="application/json"))
+    held = check_cloudevent(
+        envelope(subject=None, ext=True, number=-(2**31), datacontenttype="application/json")
+    )
     assert "subject" not in held
     without = {key: value for key, value in envelope().items() if key != "data"}
     check_cloudevent({**without, "data_base64": "AQID"})

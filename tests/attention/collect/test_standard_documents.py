@@ -1,4 +1,4 @@
-"""The standards' own test documents: what must be refused is refused, what is valid is accepted; both counted.
+"""The standards' own test documents: refused is what must be, accepted what is valid; both counted.
 
 standards
 ├── xAPI

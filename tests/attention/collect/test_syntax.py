@@ -42,7 +42,9 @@ def test_language_tags(tag: str) -> None:
     assert is_language_tag(tag)
 
 
-@pytest.mark.parametrize("tag", ["", "a", "de-419-DE", "a12345", "something", "en_US", "en-", "en--US", 5, "e n"])
+@pytest.mark.parametrize(
+    "tag", ["", "a", "de-419-DE", "a12345", "something", "en_US", "en-", "en--US", 5, "e n"]
+)
 def test_what_is_no_language_tag(tag: object) -> None:
     assert not is_language_tag(tag)
 
@@ -65,14 +67,15 @@ def test_durations(text: str, seconds: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "P", "PT", "P1DT", "P4W1D", "1H", "PT1.5H30M", "PA1H0M0S", "-PT1H", "P1S", "PT1D", None, 60, "PT١S"]
+    "text",
+    ["", "P", "PT", "P1DT", "P4W1D", "1H", "PT1.5H30M", "PA1H0M0S", "-PT1H", "P1S", "PT1D", None, 60, "PT١S"],
 )
 def test_what_is_no_duration(text: object) -> None:
     assert duration_seconds(text) is None
 
 
 @given(
-    st.datetimes(min_value=datetime(1970, 1, 3), max_value=datetime(2200, 1, 1)),  # noqa: DTZ001 - the zone is drawn below
+    st.datetimes(min_value=datetime(1970, 1, 3), max_value=datetime(2200, 1, 1)),
     st.integers(-23 * 60, 23 * 60).filter(lambda minutes: minutes != 0),
 )
 def test_any_moment_is_read_as_the_library_reads_it(moment: datetime, offset: int) -> None:
@@ -100,7 +103,8 @@ def test_times(text: str, read: object) -> None:
     "text",
     ["", "2015-01-01", "2015-02-30T00:00:00Z", "2015-01-01T24:01:00Z", "2015-01-01T12:00:61Z",
      "2008-09-15T15:53:00.601-00:00", "2008-09-15T15:53:00.601-0000", "2008-09-15T15:53:00.601-00",
-     "2015-01-01 12:00:00Z", "01/011/2015", "20150101T120000Z", 5, "2015-01-01T12:00:60Z", "2015-01-01T12:00:00+24:00"],
+     "2015-01-01 12:00:00Z", "01/011/2015", "20150101T120000Z", 5, "2015-01-01T12:00:60Z",
+     "2015-01-01T12:00:00+24:00"],
 )  # fmt: skip
 def test_what_is_no_time(text: object) -> None:
     assert read_time(text) is None
@@ -117,7 +121,8 @@ def test_iris(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["images/sally.jpg", "should fail", "ab=c://should.fail.com", "http:", "http://a b", "x:<y>", 5, "9p:x"]
+    "text",
+    ["images/sally.jpg", "should fail", "ab=c://should.fail.com", "http:", "http://a b", "x:<y>", 5, "9p:x"],
 )
 def test_what_is_no_absolute_iri(text: object) -> None:
     assert not is_iri(text)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
+from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.syntax import (
     Fault,
     duration_seconds,
@@ -78,7 +78,9 @@ def activitystreams_events(document: Mapping[str, Any]) -> Iterator[MemberEvent 
                 yield found
         return
     try:
-        if types & ACTIVITIES or ("actor" in document and not types & _ACTORS):
+        if "Undo" in types:
+            yield from _undone(document)
+        elif types & ACTIVITIES or ("actor" in document and not types & _ACTORS):
             yield from _activity_events(document, types)
         else:
             yield from _object_events(document, types)
@@ -110,6 +112,19 @@ def _activity_events(activity: Mapping[str, Any], types: frozenset[str]) -> Iter
         yield MemberEvent("activitystreams", own, actor, at_ms, verb, thing_name, domain, value, unit)
         if verb == "create":
             yield from _replies(own, actor, at_ms, domain, [activity, *inner])
+
+
+def _undone(activity: Mapping[str, Any]) -> Iterator[Retraction]:
+    """Take back what an ``Undo`` names, for each of its actors their own."""
+    actors = [name for name in map(_name, _many(activity.get("actor"))) if name]
+    if not actors:
+        raise NothingToCount("$.actor", "no actor with an id")
+    for thing in _many(activity.get("object")):
+        undone = thing if isinstance(thing, str) else _identity(thing)
+        for actor in actors:
+            yield Retraction(
+                "$.object", f"undoes: {undone}", source="activitystreams", id=undone, member=actor
+            )
 
 
 def _object_events(thing: Mapping[str, Any], types: frozenset[str]) -> Iterator[MemberEvent]:

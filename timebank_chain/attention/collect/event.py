@@ -47,3 +47,23 @@ class NothingToCount(Exception):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class Retraction(NothingToCount):
+    """A record takes an event back: an xAPI statement that voids, an ActivityStreams ``Undo``.
+
+    Parameters
+    ----------
+    path, reason
+        As of `NothingToCount`.
+    source, id
+        The event that is taken back.
+    member
+        Who alone may take it back, namely who did it; ``None``: whoever may write to the source.
+    """
+
+    def __init__(self, path: str, reason: str, *, source: str, id: str, member: str | None) -> None:  # noqa: A002 - the event's own word
+        super().__init__(path, reason)
+        self.source = source
+        self.id = id
+        self.member = member

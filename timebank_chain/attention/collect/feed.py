@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.activity.clean import Reject
-from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
+from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.measures import to_base
 from timebank_chain.attention.collect.syntax import Fault, shown
 from timebank_chain.errors import AttentionError
@@ -120,6 +120,8 @@ class CollectResult:
         Rejects that repeat a kept event exactly.
     conflicting
         Rejects that share source and id with a different event.
+    retracted
+        Rejects that a later record took back.
     backwards
         By file: how many events stood behind a later one.
     """
@@ -131,6 +133,7 @@ class CollectResult:
     uncounted: int
     duplicates: int
     conflicting: int
+    retracted: int = 0
     backwards: Mapping[str, int] = field(default_factory=dict)
 
     def reasons(self) -> dict[str, int]:
@@ -145,7 +148,8 @@ def build_feed(
     """Join what the readers found: validate, standardise units, name members alike, drop repetitions, order.
 
     Of events with one (source, id) and one content the first by place stays. Of those with different contents
-    none does: the order of delivery must not decide what is true.
+    none does: the order of delivery must not decide what is true. What was taken back does not stay, wherever
+    the record stands that says so.
 
     Parameters
     ----------
@@ -161,6 +165,7 @@ def build_feed(
     kept: dict[tuple[str, str], list[tuple[MemberEvent, Reading]]] = {}
     latest: dict[str, int] = {}
     backwards: Counter[str] = Counter()
+    retractions: dict[tuple[str, str], list[tuple[str | None, Reading]]] = {}
     read = refused = uncounted = 0
     for reading in readings:
         read += 1
@@ -180,9 +185,12 @@ def build_feed(
             refused += 1
             rejects.append(_reject(reading, "", found.path, f"refused: {found.problem}"))
         else:
+            if isinstance(found, Retraction):
+                who = None if found.member is None else names.get(found.member, found.member)
+                retractions.setdefault((found.source, found.id), []).append((who, reading))
             uncounted += 1
             rejects.append(_reject(reading, "", found.path, found.reason))
-    events, duplicates, conflicting = [], 0, 0
+    events, duplicates, conflicting, retracted = [], 0, 0, 0
     for claims in kept.values():
         claims.sort(key=lambda claim: (claim[1].file, claim[1].line))
         (event, first), *others = claims
@@ -191,6 +199,12 @@ def build_feed(
             rejects.extend(_reject(reading, event.id, "$.id", reason) for _, reading in claims)
             conflicting += len(claims)
             continue
+        back = _taken_back(event, retractions)
+        if back is not None:
+            retracted += len(claims)
+            reason = f"retracted: by {back.file}:{back.line}"
+            rejects.extend(_reject(reading, event.id, "$.id", reason) for _, reading in claims)
+            continue
         events.append(event)
         duplicates += len(others)
         same = f"duplicate: same as {first.file}:{first.line}"
@@ -198,7 +212,15 @@ def build_feed(
     events.sort(key=lambda one: (one.at_ms, one.source, one.id))
     rejects.sort(key=lambda one: (one.source, one.line, one.id, one.field, one.reason))
     return CollectResult(
-        feed_of(events), tuple(rejects), read, refused, uncounted, duplicates, conflicting, dict(backwards)
+        feed_of(events),
+        tuple(rejects),
+        read,
+        refused,
+        uncounted,
+        duplicates,
+        conflicting,
+        retracted,
+        dict(backwards),
     )
 
 
@@ -229,6 +251,17 @@ def check_feed(feed: Feed, *, where: str) -> None:
                 where=f"{where}, row {row}",
                 hint="make the feed again with 'timebank attention collect'",
             )
+
+
+def _taken_back(
+    event: MemberEvent, retractions: Mapping[tuple[str, str], list[tuple[str | None, Reading]]]
+) -> Reading | None:
+    """Return the first record by place that takes an event back."""
+    # The second actor of an activity has an event of their own, under the activity's name and a number.
+    names = {event.id, event.id.rpartition("#actor-")[0]}
+    said = [one for name in names for one in retractions.get((event.source, name), ())]
+    valid = [reading for who, reading in said if who is None or who == event.member]
+    return min(valid, key=lambda reading: (reading.file, reading.line), default=None)
 
 
 def _standardised(event: MemberEvent, names: Mapping[str, str], now_ms: int) -> MemberEvent:

@@ -175,6 +175,7 @@ def manifest(
         "uncounted": result.uncounted,
         "duplicates": result.duplicates,
         "conflicting": result.conflicting,
+        "retracted": result.retracted,
         "inputs": [{"kind": kind, "file": path.name, "sha256": file_sha256(path)} for kind, path in inputs],
         **(more or {}),
     }

@@ -85,7 +85,8 @@ class Quality:
     columns
         In the table's order.
     counts
-        ``read``, ``kept``, ``refused``, ``uncounted``, ``duplicates``, ``conflicting``, ``backwards``.
+        ``read``, ``kept``, ``refused``, ``uncounted``, ``duplicates``, ``conflicting``, ``retracted``,
+        ``backwards``.
     backwards
         By file, where time goes backwards.
     reasons
@@ -140,6 +141,7 @@ def feed_quality(result: CollectResult) -> Quality:
         "uncounted": result.uncounted,
         "duplicates": result.duplicates,
         "conflicting": result.conflicting,
+        "retracted": result.retracted,
         "backwards": sum(result.backwards.values()),
     }
     faults = [
@@ -157,6 +159,7 @@ def feed_quality(result: CollectResult) -> Quality:
         for count, text in (
             (counts["uncounted"], "valid records give no event"),
             (counts["duplicates"], "events came again and were counted once"),
+            (counts["retracted"], "events were taken back"),
         )
         if count
     ]

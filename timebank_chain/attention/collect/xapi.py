@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
+from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.syntax import (
     Fault,
     duration_seconds,
@@ -100,11 +100,16 @@ def statement_event(statement: Mapping[str, Any]) -> MemberEvent:
     Raises
     ------
     NothingToCount
-        If it voids another, has no time, or its time has no zone.
+        If it has no time, or its time has no zone.
+    Retraction
+        If it voids another.
     """
     verb = statement["verb"]["id"]
     if verb == VOIDED:
-        raise NothingToCount("$.verb.id", "voids another statement")
+        voided = str(statement["object"]["id"]).lower()
+        raise Retraction(
+            "$.verb.id", f"voids another statement: {voided}", source="xapi", id=voided, member=None
+        )
     moment = next((statement[name] for name in ("timestamp", "stored") if name in statement), None)
     if moment is None:
         raise NothingToCount("$.timestamp", "no time")

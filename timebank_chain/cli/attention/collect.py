@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,7 +172,12 @@ def command(
         raise UsageError("--scale and --fit-until are about features", hint="add --features FILE")
     now_ms = time.time_ns() // 1_000_000
     names = {} if aliases is None else load_aliases(aliases)
-    readings = _readings(inputs, weblog_by_address, (rpc_url, deployment, members) if ledger else None)
+    history: Iterator[Reading] = iter(())
+    if ledger:
+        history, chain_ms = _ledger(rpc_url, deployment, members)
+        # A rehearsal's chain may be ahead of the clock on the wall: what it recorded is past all the same.
+        now_ms = max(now_ms, chain_ms)
+    readings = chain(_readings(inputs, weblog_by_address), history)
     result = build_feed(_counted(readings), now_ms=now_ms, aliases=names)
     report = feed_quality(result)
     body = _write(result, report, outputs, inputs, now_ms, widths, fill, scale, fit_ms)
@@ -217,6 +223,8 @@ def _outputs(
     inputs: list[_Input],
 ) -> _Outputs:
     """Check the places before anything is read, so that nothing fails after long work."""
+    if output.is_dir():
+        raise UsageError(f"--output is a folder: {output}", hint="name a file in it")
     stem = output.name.removesuffix(".parquet").removesuffix(".csv")
     outputs = _Outputs(
         output,
@@ -250,9 +258,7 @@ def _outputs(
     return outputs
 
 
-def _readings(
-    inputs: list[_Input], by_host: bool, chain: tuple[str, Path | None, Path | None] | None
-) -> Iterator[Reading]:
+def _readings(inputs: list[_Input], by_host: bool) -> Iterator[Reading]:
     from timebank_chain.attention import collect
 
     # Mappings are read first: one that is wrong must not show after hours.
@@ -271,13 +277,12 @@ def _readings(
         for one in inputs:
             progress(f"reading {one.path}")
             yield from readers[one.kind](one)
-        if chain is not None:
-            yield from _ledger(*chain)
 
     return read()
 
 
-def _ledger(rpc_url: str, deployment: Path | None, members: Path | None) -> Iterator[Reading]:
+def _ledger(rpc_url: str, deployment: Path | None, members: Path | None) -> tuple[Iterator[Reading], int]:
+    """Return the ledger's history up to the newest block, and that block's time (Unix milliseconds)."""
     from timebank_chain.activity import load_members
     from timebank_chain.attention.collect import ledger_readings
     from timebank_chain.attention.collect.ledger import ledger_events
@@ -286,8 +291,13 @@ def _ledger(rpc_url: str, deployment: Path | None, members: Path | None) -> Iter
     timebank = open_system(rpc_url, deployment)
     known = {} if members is None else load_members(members).addresses
     names: dict[str, str] = {address_text(address): member for member, address in known.items()}
-    progress("reading the ledger")
-    yield from ledger_readings(ledger_events(timebank), names)
+    last = timebank.connection.block_number()
+
+    def read() -> Iterator[Reading]:
+        progress("reading the ledger")
+        yield from ledger_readings(ledger_events(timebank, to_block=last), names)
+
+    return read(), timebank.connection.timestamp() * 1_000
 
 
 def _counted(readings: Iterator[Reading]) -> Iterator[Reading]:
