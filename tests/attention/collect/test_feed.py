@@ -6,6 +6,7 @@ feed
 │   ├── the order of files and lines changes neither feed nor hash
 │   ├── repeated exactly: kept once; repeated differently: none is kept, all are named
 │   ├── same id of another source: another event
+│   ├── taken back by who did it, or by the source: not kept; by anybody else: kept
 │   └── aliases make two sources' names one member, before repetitions are looked for
 ├── standardising: every unit to its base; unknown units stay; infinite values are refused
 ├── refused: future, control characters, lone surrogates, too long, empty names
@@ -31,6 +32,7 @@ from timebank_chain.attention.collect import (
     MemberEvent,
     NothingToCount,
     Reading,
+    Retraction,
     build_feed,
     manifest,
     read_feed,
@@ -55,6 +57,14 @@ FOUND = (
     EVENTS
     | st.builds(Fault, st.just("$.x"), st.just("wrong"))
     | st.builds(NothingToCount, st.just("$"), st.just("no"))
+    | st.builds(
+        Retraction,
+        st.just("$"),
+        st.just("undoes"),
+        source=st.sampled_from(["a", "b"]),
+        id=NAMES,
+        member=st.none() | NAMES,
+    )
 )
 
 
@@ -66,7 +76,9 @@ def test_nothing_is_lost_and_order_does_not_matter(found: list[object], chance: 
     ]
     first = build_feed(readings, now_ms=NOW_MS)
     assert first.read == len(found) == len(first.feed) + len(first.rejects)
-    assert len(first.rejects) == first.refused + first.uncounted + first.duplicates + first.conflicting
+    assert len(first.rejects) == (
+        first.refused + first.uncounted + first.duplicates + first.conflicting + first.retracted
+    )
     chance.shuffle(readings)
     second = build_feed(readings, now_ms=NOW_MS)
     assert second.feed.data_hash() == first.feed.data_hash()
@@ -93,6 +105,18 @@ def test_repeated_differently_is_not_kept_at_all() -> None:
 
 def test_same_id_of_another_source_is_another_event() -> None:
     assert len(collected(event(1), event(1, source="t")).feed) == 2
+
+
+def test_what_is_taken_back_by_who_did_it_is_not_kept() -> None:
+    mine = Retraction("$", "undoes", source="s", id="e1", member="ada@x")
+    anothers = Retraction("$", "undoes", source="s", id="e2", member="thief")
+    anybodys = Retraction("$", "voids", source="s", id="e3", member=None)
+    found = [mine, event(1), event(2), event(3), event(1, id="e1#actor-2"), anothers, anybodys]
+    readings = [Reading("f", line, "", one) for line, one in enumerate(found, 1)]
+    result = build_feed(readings, now_ms=NOW_MS, aliases={"ada@x": "ada"})
+    assert result.feed.id == ["e2"]
+    assert (result.retracted, result.uncounted) == (3, 3)
+    assert [one.reason for one in result.rejects if one.id == "e1"] == ["retracted: by f:1"]
 
 
 def test_aliases_join_members_first() -> None:

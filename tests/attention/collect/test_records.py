@@ -23,13 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.attention.collect.builders import NOON_MS, activity, envelope, statement, write
+from tests.attention.collect.builders import NOON_MS, NOW_MS, activity, envelope, statement, write
 from timebank_chain.attention.collect import (
     Fault,
     MemberEvent,
     NothingToCount,
     Reading,
     activitystreams_readings,
+    build_feed,
     cloudevents_readings,
     load_aliases,
     load_feed_mapping,
@@ -254,6 +255,23 @@ def test_activitystreams_time_spent(tmp_path: Path) -> None:
     backwards = activity(startTime="2024-01-01T12:00:00Z", endTime="2024-01-01T11:00:00Z")
     values = [(one.value, one.unit) for one in events_of(told(tmp_path, listened, travelled, backwards))]
     assert values == [(90.0, "s"), (3_600.0, "s"), (None, "")]
+
+
+def test_undo_and_voiding_take_back_what_they_name(tmp_path: Path) -> None:
+    undo = activity(type="Undo", id="https://x.example/u", object=activity())
+    readings = told(tmp_path, activity(), undo, activity(type="Undo", actor=None))
+    assert str(readings[2].found) == "$.actor: no actor with an id"
+    result = build_feed(readings, now_ms=NOW_MS)
+    assert (len(result.feed), result.retracted) == (0, 1)
+    thief = {**undo, "actor": "https://example.org/thief"}
+    assert len(build_feed(told(tmp_path, activity(), thief), now_ms=NOW_MS).feed) == 1
+    voiding = statement(
+        id="22345678-1234-4321-8765-123456789012",
+        verb={"id": "http://adlnet.gov/expapi/verbs/voided"},
+        object={"objectType": "StatementRef", "id": statement()["id"].upper()},
+    )
+    path = write(tmp_path / "x.jsonl", statement(), voiding)
+    assert build_feed(xapi_readings(path), now_ms=NOW_MS).retracted == 1
 
 
 def test_activitystreams_questions_are_created(tmp_path: Path) -> None:

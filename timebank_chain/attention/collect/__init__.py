@@ -7,7 +7,7 @@ span (`bucket_features`), the last event before a moment (`last_before`), scalin
 """
 
 from timebank_chain.attention.collect.acts import Act, acts_of, write_acts
-from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
+from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.feed import CollectResult, Feed, Reading, build_feed, feed_of
 from timebank_chain.attention.collect.files import manifest, read_feed, write_feed
 from timebank_chain.attention.collect.join import FeatureTable, bucket_features, last_before
@@ -35,6 +35,7 @@ __all__ = [
     "NothingToCount",
     "Quality",
     "Reading",
+    "Retraction",
     "Scaling",
     "activitystreams_readings",
     "acts_of",
