@@ -26,7 +26,8 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ from timebank_chain.units import format_time
 SCHEMA_NAME = "timebank.attention.feed/1"
 COLUMNS = tuple(one.name for one in fields(MemberEvent))
 TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in {"at_ms", "value"})
+_fields = attrgetter(*COLUMNS)
 _LIMITS = {"source": 512, "id": 512, "member": 512, "verb": 64, "object": 2_048, "domain": 512, "unit": 32}
 _NEEDED = frozenset({"source", "id", "member", "verb"})
 
@@ -226,7 +228,7 @@ def build_feed(
 
 def feed_of(events: Iterable[MemberEvent]) -> Feed:
     """Put events into columns, in the order given."""
-    columns = list(zip(*map(astuple, events), strict=True)) or [()] * len(COLUMNS)
+    columns = list(zip(*map(_fields, events), strict=True)) or [()] * len(COLUMNS)
     by_name = dict(zip(COLUMNS, columns, strict=True))
     return Feed(
         **{name: [str(text) for text in by_name[name]] for name in TEXT_COLUMNS},

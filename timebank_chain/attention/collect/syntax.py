@@ -59,6 +59,7 @@ _BASIC_TIME = re.compile(
     r"(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?:(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,30}))?)?"
     r"(?P<zone>[Zz]|[+-][0-9]{2}(?:[0-9]{2})?)?"
 )
+_KEY = re.compile(r"[A-Za-z_@][\w@]*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN = 60
 #: Texts longer than this are no identifier, time or tag; patterns need not look at them.
@@ -209,7 +210,7 @@ def _offset(zone: str | None) -> timedelta | None:
 
 def key_path(path: str, key: str) -> str:
     """Return the path of a key of the object at ``path``."""
-    return f"{path}.{key}" if re.fullmatch(r"[A-Za-z_@][\w@]*", key) else f"{path}[{shown(key)}]"
+    return f"{path}.{key}" if _KEY.fullmatch(key) else f"{path}[{shown(key)}]"
 
 
 def require_object(value: Any, path: str) -> Mapping[str, Any]:

@@ -429,15 +429,17 @@ def _extensions(value: Any, path: str) -> None:
 
 def _no_null(value: Any, path: str) -> None:
     """Refuse null everywhere but in extensions, whose content is their owner's business."""
-    inside: list[tuple[str, Any]] = []
     if isinstance(value, dict):
-        inside = [(key_path(path, key), held) for key, held in value.items() if key != "extensions"]
+        for key, held in value.items():
+            if held is None:
+                raise Fault(key_path(path, key), "is null")
+            if key != "extensions" and isinstance(held, dict | list):
+                _no_null(held, key_path(path, key))
     elif isinstance(value, list):
-        inside = [(f"{path}[{position}]", held) for position, held in enumerate(value)]
-    for place, held in inside:
-        if held is None:
-            raise Fault(place, "is null")
-        _no_null(held, place)
+        for position, held in enumerate(value):
+            if held is None:
+                raise Fault(f"{path}[{position}]", "is null")
+            _no_null(held, f"{path}[{position}]")
 
 
 def _object(value: Any, path: str, known: Collection[str]) -> Mapping[str, Any]:
