@@ -17,11 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.attention.collect.builders import DAY_MS, HOUR_MS, NOON_MS, NOW_MS, collected, event, feed
 from timebank_chain.attention.collect import (
+    FeatureTable,
     acts_of,
     bucket_features,
     features_quality,
@@ -36,6 +37,7 @@ from timebank_chain.errors import AttentionError
 SMALL = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 50)), max_size=25)
 
 
+@settings(deadline=None)
 @given(SMALL, SMALL, st.none() | st.integers(0, 20))
 def test_last_before_agrees_with_a_search_by_hand(
     held: list[tuple[str, int]], asked: list[tuple[str, int]], tolerance: int | None
@@ -94,6 +96,7 @@ def test_spans_in_which_nothing_happened_and_bounds() -> None:
     assert bucket_features(feed([]), DAY_MS).values.shape == (0, 6)
 
 
+@settings(deadline=None)
 @given(SMALL, st.integers(1, 20), st.booleans())
 def test_spans_lose_no_event(held: list[tuple[str, int]], width: int, fill: bool) -> None:
     made = feed(event(number, member=member, at_ms=at) for number, (member, at) in enumerate(held))
@@ -101,6 +104,27 @@ def test_spans_lose_no_event(held: list[tuple[str, int]], width: int, fill: bool
     assert table.column("events").sum() == len(held)
     assert len({*zip(table.member, table.start_ms.tolist(), strict=True)}) == len(table.member)
     assert (table.column("since_ms")[~np.isnan(table.column("since_ms"))] > 0).all()
+
+
+def test_more_members_than_fit_into_sixteen_bits() -> None:
+    many = feed(event(0, id=f"{number:05}", member=f"m{number:05}") for number in range(40_000))
+    for fill in (False, True):
+        table = bucket_features(many, 1_000, empty=fill)
+        assert len(table.member) == 40_000
+        assert table.column("events").tolist() == [1.0] * 40_000
+
+
+@settings(deadline=None)
+@given(SMALL, st.integers(1, 20))
+def test_filled_spans_hold_what_the_others_hold(held: list[tuple[str, int]], width: int) -> None:
+    made = feed(event(number, member=member, at_ms=at) for number, (member, at) in enumerate(held))
+    plain, filled = (bucket_features(made, width, empty=fill) for fill in (False, True))
+
+    def counted(table: FeatureTable) -> dict[tuple[str, int], float]:
+        keys = zip(table.member, table.start_ms.tolist(), strict=True)
+        return {key: count for key, count in zip(keys, table.column("events").tolist(), strict=True) if count}
+
+    assert counted(filled) == counted(plain)
 
 
 def test_widths_that_are_none() -> None:
@@ -114,6 +138,7 @@ def test_widths_that_are_none() -> None:
 
 
 @pytest.mark.parametrize("method", ["zscore", "robust"])
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=50))
 def test_scaled_columns_have_centre_0_and_spread_1(method: str, held: list[float]) -> None:
     values = np.array(held)[:, None]
@@ -126,6 +151,16 @@ def test_scaled_columns_have_centre_0_and_spread_1(method: str, held: list[float
     # What was scaled can be told again from the recorded parameters.
     back = scaled * scaling.columns[0].spread + scaling.columns[0].centre
     assert np.allclose(back, values[:, 0], atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1e-308, -2.0, 1e-160, 5.0, 1e149, -1e140]), min_size=1, max_size=9))
+def test_scaling_never_leaves_the_numbers(held: list[float]) -> None:
+    values = np.array(held)[:, None]
+    for method in ("zscore", "robust"):
+        scaling = fit_scaling(["a"], values, method=method)
+        assert np.isfinite(scaling.apply(["a"], values)).all()
+        assert np.isfinite([scaling.columns[0].centre, scaling.columns[0].spread]).all()
 
 
 def test_robust_scaling_is_the_standard_deviation_of_normal_data_and_minds_no_outlier() -> None:
@@ -155,13 +190,14 @@ def test_constant_and_missing_values() -> None:
     assert math.isnan(scaled[1, 1])
     # More than half the values alike: the range says nothing, the deviation does.
     mostly = np.array([[1.0]] * 9 + [[100.0]])
-    assert fit_scaling(["a"], mostly, method="robust").columns[0].spread > 1
+    assert fit_scaling(["a"], mostly, method="robust").columns[0].spread == pytest.approx(float(mostly.std()))
 
 
 @pytest.mark.parametrize(
     ("values", "options", "problem"),
     [
         ([[np.inf]], {}, "infinite"),
+        ([[1e200], [0.0]], {}, "too large"),
         ([[np.nan], [np.nan]], {}, "no value at all"),
         ([[1.0]], {"rows": np.array([False])}, "no row"),
         ([[1.0]], {"method": "minmax"}, "unknown scaling"),

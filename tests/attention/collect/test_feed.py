@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.attention.collect.builders import HOUR_MS, NOON_MS, NOW_MS, collected, event, feed
@@ -68,6 +68,7 @@ FOUND = (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(FOUND, max_size=20), st.randoms(use_true_random=False))
 def test_nothing_is_lost_and_order_does_not_matter(found: list[object], chance: random.Random) -> None:
     readings = [

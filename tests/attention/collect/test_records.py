@@ -498,6 +498,7 @@ def test_tables_json_lines_and_parquet_say_the_same(tmp_path: Path) -> None:
         ("a.csv", "badge,badge,entered,room,stayed\n", "stands twice"),
         ("a.csv", 'badge,entered,room,stayed\n"ada', "not CSV"),
         ("a.csv", "badge,entered,room,stayed\n" + "x" * 200_000 + ",a,b,c\n", "not CSV"),
+        ("a.csv", "badge,entered,room,stayed\n" + "x" * ((16 << 20) + 1), "a line is longer"),
         ("a.xlsx", "PK", "no kind of table"),
         ("a.parquet", "PAR1", "not a readable Parquet file"),
         ("a.jsonl", "", "the file is empty"),
@@ -523,6 +524,17 @@ def test_mappings_that_are_none(tmp_path: Path, broken: str, problem: str) -> No
     (tmp_path / "m.toml").write_text(broken)
     with pytest.raises(ActivityError, match=problem):
         load_feed_mapping(tmp_path / "m.toml")
+
+
+def test_the_mapping_in_the_readme_reads(tmp_path: Path) -> None:
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    block = next(
+        text for text in readme.split("```toml\n") if text.startswith('schema = "timebank.feed-mapping/1"')
+    )
+    (tmp_path / "m.toml").write_text(block.partition("```")[0], encoding="utf-8")
+    (tmp_path / "a.csv").write_text("badge,entered,stayed\nada,01.01.2024 13:00,30\n")
+    (event,) = events_of(table_readings(tmp_path / "a.csv", load_feed_mapping(tmp_path / "m.toml")))
+    assert (event.source, event.at_ms, event.value, event.unit) == ("reading-room", NOON_MS, 30.0, "min")
 
 
 # ---------------------------------------------------------------- aliases

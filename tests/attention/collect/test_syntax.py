@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timebank_chain.attention.collect.syntax import (
@@ -74,6 +74,7 @@ def test_what_is_no_duration(text: object) -> None:
     assert duration_seconds(text) is None
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(min_value=datetime(1970, 1, 3), max_value=datetime(2200, 1, 1)),
     st.integers(-23 * 60, 23 * 60).filter(lambda minutes: minutes != 0),

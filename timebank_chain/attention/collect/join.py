@@ -126,12 +126,11 @@ def bucket_features(
     columns = ("events", *_KINDS, "objects", *(f"value_{unit}" for unit in units), "since_ms")
     member = np.array([codes[feed.member[row]] for row in rows.tolist()], dtype=np.int64)
     bucket = feed.at_ms[rows] // width_ms
-    keys = np.unique(np.stack([member, bucket], axis=1), axis=0) if len(rows) else np.zeros((0, 2), np.int64)
+    keys, place = np.unique(np.stack([member, bucket], axis=1), axis=0, return_inverse=True)
+    place = place.reshape(-1)
     if empty and len(keys):
-        keys = _filled(keys)
-    # Two columns as one number, to find a row by: members are few, spans since 1970 below 2**48.
-    flat = (keys[:, 0] << 48) | keys[:, 1]
-    place = np.searchsorted(flat, (member << 48) | bucket)
+        keys, offset = _filled(keys)
+        place = offset[member] + bucket
     values = np.zeros((len(keys), len(columns)))
     by_name = {name: number for number, name in enumerate(columns)}
     np.add.at(values[:, by_name["events"]], place, 1)
@@ -157,8 +156,11 @@ def bucket_features(
     return FeatureTable(labels, starts.astype(np.int64), columns, values)
 
 
-def _filled(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Add the spans between each member's first and last."""
+def _filled(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Add the spans between each member's first and last.
+
+    Also what added to a span gives its row, for each member; members are 0, 1, 2 ... in the keys.
+    """
     codes, first = np.unique(keys[:, 0], return_index=True)
     last = np.append(first[1:], len(keys)) - 1
     counts = keys[last, 1] - keys[first, 1] + 1
@@ -166,9 +168,7 @@ def _filled(keys: NDArray[np.int64]) -> NDArray[np.int64]:
         raise AttentionError(
             f"{int(counts.sum()):,} spans are more than {MAX_BUCKETS:,}", hint="choose a wider span"
         )
-    return np.concatenate(
-        [
-            np.stack([np.full(count, code), np.arange(begin, begin + count)], axis=1)
-            for code, begin, count in zip(codes, keys[first, 1].tolist(), counts.tolist(), strict=True)
-        ]
-    ).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    offset = starts - keys[first, 1]
+    code = np.repeat(codes, counts)
+    return np.stack([code, np.arange(int(counts.sum())) - offset[code]], axis=1), offset

@@ -69,9 +69,11 @@ def ledger_events(
             progress=progress,
         )
     )
+    contracts = set(timebank.addresses().values())
     plain = {
         (one.at.block, one.at.log_index)
         for one in Movements.of_nobody(timebank.addresses()).plain_transfers(events)
+        if one.sender not in contracts
     }
     source = f"ledger:{timebank.deployment.chain_id}"
     times: dict[int, int] = {}

@@ -20,6 +20,10 @@ SCHEMA_NAME = "timebank.attention.scaling/1"
 METHODS = ("zscore", "robust")
 #: Interquartile range of the standard normal distribution: 2 * 0.67449.
 _NORMAL_IQR = 1.3489795003921634
+#: Squares of larger numbers, and quotients by smaller ones, are beyond a float.
+_MOST, _LEAST = 1e150, 1e-150
+#: A spread below this part of the values is what rounding makes.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ def fit_scaling(
     Raises
     ------
     AttentionError
-        If the method is unknown, no row is left to learn from, or a column is infinite or all missing there.
+        If the method is unknown, no row is left to learn from, or a column is infinite, beyond 1e150 or all
+        missing there.
     """
     if method not in METHODS:
         raise AttentionError(f"unknown scaling {method!r}", hint=f"use {' or '.join(METHODS)}")
@@ -116,15 +121,19 @@ def fit_scaling(
         held = column[~np.isnan(column)]
         if len(held) == 0:
             raise AttentionError(f"column {name!r} has no value at all", hint="leave the column out")
-        if method == "zscore":
-            centre, spread = float(held.mean()), float(held.std())
-        else:
+        size = float(np.abs(held).max())
+        if size > _MOST:
+            raise AttentionError(
+                f"column {name!r} holds {size:g}, too large to scale", hint="change its unit"
+            )
+        centre, spread = float(held.mean()), float(held.std())
+        if method == "robust":
             low, middle, high = np.quantile(held, [0.25, 0.5, 0.75])
-            centre, spread = float(middle), float(high - low) / _NORMAL_IQR
-            # Half the values alike and some far off: the range is 0, the column is not constant.
-            spread = spread or float(held.std())
-        # Below this, rounding of the mean is all there is.
-        constant = not spread > abs(centre) * 1e-12
+            centre, middle_half = float(middle), float(high - low) / _NORMAL_IQR
+            # Most values alike and some far off: the middle half has no spread, the column has.
+            if middle_half > max(abs(low), abs(high)) * _ROUNDING + _LEAST:
+                spread = middle_half
+        constant = not spread > abs(centre) * _ROUNDING + _LEAST
         fitted.append(ColumnScale(name, centre, 1.0 if constant else spread, len(held), constant))
     return Scaling(method, tuple(fitted))
 

@@ -53,7 +53,7 @@ from timebank_chain.activity.mapping import (
 from timebank_chain.activity.record import Thousandths
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
-from timebank_chain.attention.collect.reading import json_records
+from timebank_chain.attention.collect.reading import MAX_RECORD_BYTES, json_records
 from timebank_chain.attention.collect.syntax import Fault, shown
 from timebank_chain.attention.collect.verbs import common_verb
 from timebank_chain.attention.collect.weblog import line_identity
@@ -205,7 +205,7 @@ def _csv_rows(path: Path | str, rules: FieldRules) -> Iterator[TableRow]:
             open_input(path) as binary,
             io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
         ):
-            reader = csv.reader(text, strict=True)
+            reader = csv.reader(_bounded(text, where), strict=True)
             header = [cell.strip() for cell in next(reader, [])]
             _check_columns(header, rules, where)
             line = reader.line_num + 1
@@ -226,6 +226,20 @@ def _csv_rows(path: Path | str, rules: FieldRules) -> Iterator[TableRow]:
         ) from error
     except ActivityError as error:
         raise AttentionError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _bounded(text: io.TextIOWrapper, where: str) -> Iterator[str]:
+    """Yield lines, none of which fills the memory."""
+    number = 0
+    while line := text.readline(MAX_RECORD_BYTES):
+        number += 1
+        if len(line) == MAX_RECORD_BYTES and not line.endswith("\n"):
+            raise AttentionError(
+                f"a line is longer than {MAX_RECORD_BYTES:,} characters",
+                where=f"{where}:{number}",
+                hint="write a row a line",
+            )
+        yield line
 
 
 def _parquet_rows(path: Path | str, rules: FieldRules) -> Iterator[TableRow]:

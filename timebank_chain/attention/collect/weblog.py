@@ -16,6 +16,8 @@ from timebank_chain.attention.collect.syntax import Fault, shown
 from timebank_chain.attention.collect.verbs import common_verb
 from timebank_chain.units import MAX_TIME_MS
 
+#: Servers refuse requests long before.
+MAX_LINE = 1 << 17
 _TEXT = r'"((?:[^"\\]|\\.)*+)"'
 _LINE = re.compile(
     rf"(\S+) (\S+) (.+?) \[([^\]]{{1,64}})\] {_TEXT} ([0-9]{{3}}) ([0-9]{{1,18}}|-)(?: {_TEXT} {_TEXT})?\s*"
@@ -56,6 +58,8 @@ def parse_log_line(text: str) -> LogEntry:
     Fault
         Naming the part that is wrong.
     """
+    if len(text) > MAX_LINE:
+        raise Fault("$", f"is a line of {len(text):,} characters, at most {MAX_LINE:,} are read")
     match = _LINE.fullmatch(text)
     if match is None:
         raise Fault("$", "is not in the Common or Combined Log Format")

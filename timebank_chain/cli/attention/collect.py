@@ -200,7 +200,9 @@ def _inputs(
     found += [_Input("xapi", path) for path in xapi or ()]
     for kind, words in (("cloudevents", cloudevents), ("table", table)):
         for word in words or ():
-            name, _, mapping = word.rpartition("=") if "=" in word else (word, "", "")
+            # A file's own name may hold the sign, too.
+            whole = "=" not in word or (kind == "cloudevents" and Path(word).is_file())
+            name, _, mapping = (word, "", "") if whole else word.rpartition("=")
             if kind == "table" and not mapping:
                 raise UsageError(
                     f"--table has no mapping: {word!r}", hint="write --table log.csv=log.feed.toml"
