@@ -2,7 +2,7 @@
 
 ledger
 ├── claims, payments, transfers, deposits and a service from offer to rating: who, what, how much, when
-├── a payment's and a deposit's own transfer is not counted a second time
+├── plain transfers are those that the accounts' own statements call so
 ├── members by their outside id; joined with another source's events of the same member
 └── read twice it is the same feed
 """
@@ -18,6 +18,9 @@ from tests.attention.collect.builders import envelope, write
 from tests.cli.bank_stage import MEMBERS, Stage, run
 from timebank_chain.attention.collect import read_feed
 from timebank_chain.attention.collect.ledger import ledger_events
+from timebank_chain.chain.events import Transfer, read_events
+from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.movements import MOVEMENT_EVENTS, Movements
 from timebank_chain.config import ENV_CONTENT
 
 pytestmark = pytest.mark.anvil
@@ -63,6 +66,27 @@ def test_everything_members_did_is_there_once(busy: Stage) -> None:
     block = busy.world.connection.w3.eth.get_block("latest")
     assert events[-1].at_ms == int(block["timestamp"]) * 1_000
     assert len({(one.source, one.id) for one in events}) == len(events)
+
+
+def test_plain_transfers_are_those_that_statements_call_so(busy: Stage) -> None:
+    timebank = busy.world.timebank
+    addresses = timebank.addresses()
+    events = list(
+        read_events(
+            timebank.connection, addresses, MOVEMENT_EVENTS, from_block=timebank.deployment.first_block
+        )
+    )
+    plain = Counter(one.sender for one in Movements.of_nobody(addresses).plain_transfers(events))
+    accounts = {one.sender for one in events if isinstance(one, Transfer)} - {ZERO_ADDRESS}
+    said = Counter(
+        account
+        for account in accounts
+        for line in Movements(account, addresses).lines(events)
+        if line.kind == "transfer out"
+    )
+    assert plain == said == {busy.world.address("member1"): 1}
+    # Both members and the escrow sent something.
+    assert len(accounts) == 3
 
 
 def test_the_ledger_joins_other_sources_by_member(busy: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

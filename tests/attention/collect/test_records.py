@@ -119,6 +119,16 @@ def test_a_spoilt_line_spoils_itself_only(tmp_path: Path, line: bytes, problem: 
     assert len(readings[1].text) <= 1 << 20
 
 
+def test_a_file_of_more_than_16_mib_is_lines_or_refused(tmp_path: Path) -> None:
+    line = json.dumps(statement(context={"extensions": {"https://x.example/e": "x" * (6 << 20)}}))
+    (tmp_path / "many.json").write_text("\n".join([line] * 3))
+    assert [one.line for one in xapi_readings(tmp_path / "many.json")] == [1, 2, 3]
+    (tmp_path / "list.json").write_text(f"[{line}, {line}, {line}]")
+    with pytest.raises(AttentionError, match="a list of more than") as error:
+        list(xapi_readings(tmp_path / "list.json"))
+    assert error.value.where == str(tmp_path / "list.json")
+
+
 # ---------------------------------------------------------------- xAPI
 
 

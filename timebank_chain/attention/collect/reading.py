@@ -67,7 +67,7 @@ def json_records(path: Path | str, *, lists: bool, decimals: bool = False) -> It
     Raises
     ------
     AttentionError
-        If the file cannot be read, or is empty.
+        If the file cannot be read, is empty, or is one list of more than 16 MiB.
     """
     name = Path(path).name.lower().removesuffix(".gz")
     lines = name.endswith((".jsonl", ".ndjson"))
@@ -75,7 +75,9 @@ def json_records(path: Path | str, *, lists: bool, decimals: bool = False) -> It
     try:
         with open_input(path) as file:
             empty = True
-            for record in _lines(file, parse) if lines else _document(file, parse, lists=lists):
+            for record in (
+                _lines(file, parse) if lines else _document(file, parse, lists=lists, where=str(path))
+            ):
                 empty = False
                 yield record
     except ActivityError as error:
@@ -111,9 +113,17 @@ def parse_record(raw: bytes, *, decimals: bool = False) -> Any:
         raise Fault("$", f"is not JSON: {error}") from None
 
 
-def _document(file: BinaryIO, parse: Callable[[bytes], Any], *, lists: bool) -> Iterator[JsonRecord]:
+def _document(
+    file: BinaryIO, parse: Callable[[bytes], Any], *, lists: bool, where: str
+) -> Iterator[JsonRecord]:
     raw = file.read(MAX_RECORD_BYTES + 1)
     if len(raw) > MAX_RECORD_BYTES:
+        if raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+            raise AttentionError(
+                f"a list of more than {MAX_RECORD_BYTES:,} bytes",
+                where=where,
+                hint="write one record a line, into a file that ends in .jsonl",
+            )
         yield from _lines(file, parse, before=raw)
         return
     if not raw.strip(b"\xef\xbb\xbf \t\r\n"):
