@@ -139,13 +139,32 @@ def test_features_are_scaled_by_what_was_known(folder: Path) -> None:
     names = {column.name: column for column in scaling.columns}
     # Of three spans two ended by then; nobody had been seen before, so there is no age to scale.
     assert names["events"].fitted_on == 2
+    assert told["features"]["left_out"] == ["since_ms"]
     assert "since_ms" not in names
     with (folder / "daily.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["member"] for row in rows] == ["ada", "ada", "https://example.org/maker"]
+    assert "since_ms" not in rows[0]
     events = [float(row["events"]) for row in rows]
     assert events[0] == pytest.approx((4 - names["events"].centre) / names["events"].spread)
     assert json.loads((folder / "feed.manifest.json").read_text())["features"] == told["features"]
+
+
+def test_a_scaling_that_nothing_can_be_learned_for_is_trouble(folder: Path) -> None:
+    options = (
+        "--features",
+        "daily.csv",
+        "--scale",
+        "robust",
+        "--fit-until",
+        "2023-01-01T00:00:00Z",
+        "--json",
+    )
+    ran = collect(*INPUTS, "-o", "feed.parquet", *options)
+    assert (ran.code, ran.error["message"]) == (1, "no row to learn a scaling from")
+    assert not (folder / "feed.parquet").exists()
+    alone = ("--xapi", "xapi.jsonl", "-o", "feed.parquet", "--features", "daily.csv", "--strict")
+    assert document(*alone)["features"]["left_out"] == ["since_ms"]
 
 
 def test_strict_ends_with_3_when_there_is_a_fault(folder: Path) -> None:

@@ -119,6 +119,15 @@ def test_a_spoilt_line_spoils_itself_only(tmp_path: Path, line: bytes, problem: 
     assert len(readings[1].text) <= 1 << 20
 
 
+def test_lines_under_another_name_are_lines_though_the_first_is_spoilt(tmp_path: Path) -> None:
+    good = json.dumps(statement())
+    (tmp_path / "a.json").write_text(f"{{\n{good}\n")
+    readings = list(xapi_readings(tmp_path / "a.json"))
+    assert [type(one.found) for one in readings] == [Fault, MemberEvent]
+    (tmp_path / "b.json").write_text(json.dumps(statement(), indent=1)[:-1])
+    assert [type(one.found) for one in xapi_readings(tmp_path / "b.json")] == [Fault]
+
+
 def test_a_file_of_more_than_16_mib_is_lines_or_refused(tmp_path: Path) -> None:
     line = json.dumps(statement(context={"extensions": {"https://x.example/e": "x" * (6 << 20)}}))
     (tmp_path / "many.json").write_text("\n".join([line] * 3))

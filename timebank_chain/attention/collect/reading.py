@@ -131,8 +131,9 @@ def _document(
     try:
         value = parse(raw)
     except Fault as fault:
-        first, _, rest = raw.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
-        if rest.strip() and _is_object(first):
+        # A spoilt first line must not take the others with it.
+        first = [line for line in raw.lstrip(b"\xef\xbb\xbf").split(b"\n", 8)[:8] if line.strip()][:2]
+        if len(first) == 2 and any(map(_is_object, first)):
             yield from _lines(file, parse, before=raw)
         else:
             yield JsonRecord(1, _shown(raw), fault=fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ import typer
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, RpcUrl, open_system, progress
 from timebank_chain.cli.output import err, out, print_json, print_table, say
 from timebank_chain.errors import AttentionError, UsageError
-from timebank_chain.units import format_time, parse_duration, parse_time
+from timebank_chain.units import MAX_TIME_MS, format_time, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from timebank_chain.attention.collect import CollectResult, FeatureTable, Quality, Reading
@@ -374,17 +374,22 @@ def _features(
     from timebank_chain.attention.collect.files import write_rows
 
     table = bucket_features(result.feed, width_ms, empty=fill)
+    # A span belongs to the past only when it has ended by then.
+    rows = table.start_ms + width_ms <= (MAX_TIME_MS if fit_ms is None else fit_ms)
+    if scale is None:
+        rows = np.ones(len(table.member), dtype=bool)
+    # Of a column without a value nothing can be learned: it is left out, and named in the manifest.
+    usable = [
+        number for number in range(len(table.columns)) if not np.isnan(table.values[rows, number]).all()
+    ]
+    left_out = [name for number, name in enumerate(table.columns) if number not in usable and rows.any()]
+    if left_out:
+        names = tuple(name for name in table.columns if name not in left_out)
+        table = replace(table, columns=names, values=table.values[:, usable])
     values, scaling = table.values, None
     if scale is not None:
-        # A span belongs to the past only when it has ended by then.
-        rows = None if fit_ms is None else table.start_ms + width_ms <= fit_ms
-        # A column with nothing in it yet cannot be scaled; it stays as it is, unscaled and named.
-        learned = values if rows is None else values[rows]
-        usable = [number for number in range(len(table.columns)) if not np.isnan(learned[:, number]).all()]
-        names = [table.columns[number] for number in usable]
-        scaling = fit_scaling(names, values[:, usable], method=scale, rows=rows)
-        values = values.copy()
-        values[:, usable] = scaling.apply(names, values[:, usable])
+        scaling = fit_scaling(table.columns, values, method=scale, rows=rows)
+        values = scaling.apply(table.columns, values)
     cells = [["" if math.isnan(value) else repr(value) for value in row] for row in values.tolist()]
     keys = zip(table.member, table.start_ms.tolist(), cells, strict=True)
     write_rows(
@@ -394,6 +399,7 @@ def _features(
         "file": path.name,
         "rows": len(table.member),
         "bucket_ms": width_ms,
+        "left_out": left_out,
         "fitted_until_ms": fit_ms,
         "scaling": None if scaling is None else scaling.document(),
     }
