@@ -53,7 +53,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 from pathlib import Path
@@ -75,7 +75,7 @@ _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 _EXACT = Context(prec=400)
 
 
-class _Refusal(Exception):
+class MappingRefusal(Exception):
     """A row cannot be mapped; carries the field and the reason."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -188,25 +188,55 @@ class ColumnMapping:
         """Map one row; a row that cannot be mapped comes back refused, with its reason."""
         name: str | None = None
         try:
-            name = _text("id", self.id, row)
+            name = text_value("id", self.id, row)
             for rule in self.rejects:
-                if _plain(_cell(row, rule.column)) == rule.equals:
-                    raise _Refusal(rule.column, rule.reason)
+                if _plain(cell_value(row, rule.column)) == rule.equals:
+                    raise MappingRefusal(rule.column, rule.reason)
             return RawRecord(
                 source,
                 line,
                 id=name,
-                member=_text("member", self.member, row),
-                domain=_text("domain", self.domain, row),
-                occurred=_time(self.occurred, row),
-                window=_cell(row, self.window.column) if self.window.column else self.window.constant,
-                interaction=_number("interaction", self.interaction, row),
-                originality=_number("originality", self.originality, row),
-                engagement=_number("engagement", self.engagement, row),
+                member=text_value("member", self.member, row),
+                domain=text_value("domain", self.domain, row),
+                occurred=time_value("occurred", self.occurred, row),
+                window=cell_value(row, self.window.column) if self.window.column else self.window.constant,
+                interaction=number_value("interaction", self.interaction, row),
+                originality=number_value("originality", self.originality, row),
+                engagement=number_value("engagement", self.engagement, row),
                 original=row,
             )
-        except _Refusal as refusal:
+        except MappingRefusal as refusal:
             return RawRecord(source, line, id=name, original=row, refused=(refusal.field, refusal.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShape:
+    """What a mapping of another schema than ours holds: fields by kind, and settings beside them."""
+
+    schema: str
+    texts: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """The rules of such a mapping, by field; what is optional and left out is not there."""
+
+    texts: Mapping[str, TextRule]
+    times: Mapping[str, TimeRule]
+    numbers: Mapping[str, NumberRule]
+    rejects: tuple[RejectRule, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def turned_away(self, row: Mapping[str, object]) -> tuple[str, str] | None:
+        """Return (column, reason) of the first reject rule a row meets."""
+        for rule in self.rejects:
+            if _plain(cell_value(row, rule.column)) == rule.equals:
+                return rule.column, rule.reason
+        return None
 
 
 def own_mapping(columns: Sequence[str], where: str) -> ColumnMapping:
@@ -271,6 +301,21 @@ def load_mapping(path: Path | str) -> ColumnMapping:
     ActivityError
         If it cannot be read, is no TOML, or has an unknown, missing or contradictory entry.
     """
+    return _Reader(str(path)).mapping(_toml(path))
+
+
+def load_field_rules(path: Path | str, shape: FieldShape) -> FieldRules:
+    """Read a mapping file of another schema, with the same kinds of rules.
+
+    Raises
+    ------
+    ActivityError
+        As `load_mapping`.
+    """
+    return _Reader(str(path)).rules(_toml(path), shape)
+
+
+def _toml(path: Path | str) -> dict[str, Any]:
     where = str(path)
     try:
         text = read_small_text(path)
@@ -287,12 +332,11 @@ def load_mapping(path: Path | str) -> ColumnMapping:
             f"the mapping is not UTF-8: {error}", where=where, hint="save it as UTF-8"
         ) from error
     try:
-        document = tomllib.loads(text, parse_float=Decimal)
+        return tomllib.loads(text, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, InvalidOperation, RecursionError) as error:
         raise ActivityError(
             f"the mapping is not TOML: {error}", where=where, hint="correct the line"
         ) from error
-    return _Reader(where).mapping(document)
 
 
 class _Reader:
@@ -314,13 +358,31 @@ class _Reader:
             id=self.text_rule("id", fields["id"]),
             member=self.text_rule("member", fields["member"]),
             domain=self.text_rule("domain", fields["domain"]),
-            occurred=self.time_rule(fields["occurred"]),
+            occurred=self.time_rule("occurred", fields["occurred"]),
             window=self.window_rule(fields.get("window")),
             interaction=self.number_rule("interaction", fields["interaction"]),
             originality=self.number_rule("originality", fields["originality"]),
             engagement=self.number_rule("engagement", fields["engagement"]),
             rejects=self.reject_rules(document.get("reject", [])),
             title=self.string(document, "title", "title") or "",
+        )
+
+    def rules(self, document: Mapping[str, object], shape: FieldShape) -> FieldRules:
+        self.known(document, ("schema", "title", "fields", "reject", *shape.settings), "")
+        if document.get("schema") != shape.schema:
+            raise self.error("schema", f"is {document.get('schema')!r}, not {shape.schema!r}")
+        fields = self.table(document.get("fields"), "fields")
+        self.known(fields, (*shape.texts, *shape.times, *shape.numbers), "fields")
+        for name in shape.required:
+            if name not in fields:
+                raise self.error(f"fields.{name}", "is missing")
+        settings = {name: self.string(document, name, name) for name in shape.settings}
+        return FieldRules(
+            texts={name: self.text_rule(name, fields[name]) for name in shape.texts if name in fields},
+            times={name: self.time_rule(name, fields[name]) for name in shape.times if name in fields},
+            numbers={name: self.number_rule(name, fields[name]) for name in shape.numbers if name in fields},
+            rejects=self.reject_rules(document.get("reject", [])),
+            settings={name: text for name, text in settings.items() if text is not None},
         )
 
     def text_rule(self, name: str, value: object) -> TextRule:
@@ -349,8 +411,8 @@ class _Reader:
             constant=self.string(table, "constant", f"{entry}.constant"),
         )
 
-    def time_rule(self, value: object) -> TimeRule:
-        entry = "fields.occurred"
+    def time_rule(self, name: str, value: object) -> TimeRule:
+        entry = f"fields.{name}"
         table = self.table(value, entry)
         self.known(table, ("column", "format", "zone"), entry)
         column = self.string(table, "column", f"{entry}.column")
@@ -468,7 +530,7 @@ class _Reader:
         return ActivityError(f"{entry} {problem}", where=self.where, hint="see the examples' *.mapping.toml")
 
 
-def _cell(row: Mapping[str, object], column: str) -> object:
+def cell_value(row: Mapping[str, object], column: str) -> object:
     """Look a column up: by its name, else as a path into nested objects."""
     if column in row:
         return row[column]
@@ -487,37 +549,51 @@ def _plain(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _text(field: str, rule: TextRule, row: Mapping[str, object]) -> str:
+def text_value(field: str, rule: TextRule, row: Mapping[str, object]) -> str:
+    """Return a row's text by a rule.
+
+    Raises
+    ------
+    MappingRefusal
+        If a column is empty, no text, or holds the separator.
+    """
     if rule.constant is not None:
         return rule.constant
     parts = []
     for column in rule.columns:
-        value = _cell(row, column)
+        value = cell_value(row, column)
         text = _plain(value)
         if value is None or text == "":
-            raise _Refusal(field, f"missing: column {column!r} is empty")
+            raise MappingRefusal(field, f"missing: column {column!r} is empty")
         if text is None:
-            raise _Refusal(field, f"not text: column {column!r} holds {value!r:.60}")
+            raise MappingRefusal(field, f"not text: column {column!r} holds {value!r:.60}")
         if len(rule.columns) > 1 and rule.separator and rule.separator in text:
             # 'a:b' + 'c' and 'a' + 'b:c' would be one id for two acts.
-            raise _Refusal(field, f"separator inside a part: column {column!r} holds {text!r:.60}")
+            raise MappingRefusal(field, f"separator inside a part: column {column!r} holds {text!r:.60}")
         parts.append(text)
     joined = rule.prefix + rule.separator.join(parts)
     return joined.lower() if rule.lower else joined
 
 
-def _time(rule: TimeRule, row: Mapping[str, object]) -> object:
-    value = _cell(row, rule.column)
+def time_value(field: str, rule: TimeRule, row: Mapping[str, object]) -> object:
+    """Return a row's time: aware ``datetime``, Unix milliseconds, or the cell as it stood.
+
+    Raises
+    ------
+    MappingRefusal
+        If it is missing, in another format, or ambiguous.
+    """
+    value = cell_value(row, rule.column)
     if value is None or value == "":
-        raise _Refusal("occurred", f"missing: column {rule.column!r} is empty")
+        raise MappingRefusal(field, f"missing: column {rule.column!r} is empty")
     if rule.format in {"unix", "unix_ms"}:
         text = "" if isinstance(value, bool) else str(value).strip()
         if not _NUMBER.fullmatch(text) or text.startswith("-"):
-            raise _Refusal("occurred", f"not a Unix time: {text!r:.60}")
+            raise MappingRefusal(field, f"not a Unix time: {text!r:.60}")
         # Seconds are scaled exactly and cut to the millisecond, like every other time.
         return int(_EXACT.multiply(Decimal(text), Decimal(1_000 if rule.format == "unix" else 1)))
     if isinstance(value, datetime):
-        return _with_zone(value, rule)
+        return _with_zone(field, value, rule)
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -527,36 +603,43 @@ def _time(rule: TimeRule, row: Mapping[str, object]) -> object:
         else:
             moment = datetime.strptime(text, rule.format)
     except ValueError:
-        raise _Refusal("occurred", f"not a time in the format {rule.format}: {text!r:.60}") from None
-    return text if moment is None else _with_zone(moment, rule)
+        raise MappingRefusal(field, f"not a time in the format {rule.format}: {text!r:.60}") from None
+    return text if moment is None else _with_zone(field, moment, rule)
 
 
-def _with_zone(moment: datetime, rule: TimeRule) -> datetime:
+def _with_zone(field: str, moment: datetime, rule: TimeRule) -> datetime:
     if moment.tzinfo is not None:
         return moment
     if rule.zone is None:
-        raise _Refusal("occurred", f"time without a zone: {moment.isoformat()!r}")
+        raise MappingRefusal(field, f"time without a zone: {moment.isoformat()!r}")
     local = moment.replace(tzinfo=rule.zone)
     if local.utcoffset() != local.replace(fold=1).utcoffset():
-        raise _Refusal("occurred", f"time that exists twice or never in its zone: {moment.isoformat()!r}")
+        raise MappingRefusal(field, f"time that exists twice or never in its zone: {moment.isoformat()!r}")
     return local
 
 
-def _number(field: str, rule: NumberRule, row: Mapping[str, object]) -> object:
+def number_value(field: str, rule: NumberRule, row: Mapping[str, object]) -> object:
+    """Return a row's number by a rule: the cell as it stood, or `Thousandths`.
+
+    Raises
+    ------
+    MappingRefusal
+        If a column is empty or no plain number.
+    """
     if rule.as_recorded:
-        value = _cell(row, rule.terms[0][0])
+        value = cell_value(row, rule.terms[0][0])
         if not rule.whole_milli:
             return value
         text = "" if isinstance(value, bool) else str(value).strip()
         if not re.fullmatch(r"[0-9]{1,30}", text):
-            raise _Refusal(field, f"not a whole number of thousandths: {value!r:.60}")
+            raise MappingRefusal(field, f"not a whole number of thousandths: {value!r:.60}")
         return Thousandths(text)
     if rule.constant is not None:
         total = rule.constant
     else:
         total = rule.base or Decimal(0)
         for column, weight in rule.terms:
-            value = _addend(field, column, _cell(row, column), rule.empty)
+            value = _addend(field, column, cell_value(row, column), rule.empty)
             total = _EXACT.add(total, _EXACT.multiply(value, weight))
     if rule.scale is not None:
         total = _EXACT.multiply(total, rule.scale)
@@ -574,10 +657,10 @@ def _addend(field: str, column: str, value: object, empty: Decimal | None) -> De
         text = str(value).strip()
     if text == "":
         if empty is None:
-            raise _Refusal(field, f"missing: column {column!r} is empty")
+            raise MappingRefusal(field, f"missing: column {column!r} is empty")
         return empty
     if not _NUMBER.fullmatch(text):
-        raise _Refusal(field, f"not a plain number: column {column!r} holds {value!r:.60}")
+        raise MappingRefusal(field, f"not a plain number: column {column!r} holds {value!r:.60}")
     return Decimal(text)
 
 

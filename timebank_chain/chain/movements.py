@@ -211,6 +211,24 @@ class Movements:
         for _, group in groupby(events, key=lambda event: event.at.transaction):
             yield from self._transaction(list(group))
 
+    @classmethod
+    def of_nobody(cls, addresses: Mapping[str, ChecksumAddress]) -> Movements:
+        """Return one that explains transfers without belonging to an account."""
+        return cls(ZERO_ADDRESS, addresses)
+
+    def plain_transfers(self, events: Iterable[Event]) -> Iterator[Transfer]:
+        """Give the transfers between accounts, whoever's they are, that no other event explains.
+
+        ``events`` stand in the order of the chain. Mints and burns are left out.
+        """
+        for _, group in groupby(events, key=lambda event: event.at.transaction):
+            held = list(group)
+            transfers = [event for event in held if isinstance(event, Transfer)]
+            for event in held:
+                for told in self._tell(event):
+                    _take(transfers, told, event.at)
+            yield from (one for one in transfers if ZERO_ADDRESS not in (one.sender, one.receiver))
+
     def _transaction(self, events: list[Event]) -> list[Line]:
         transfers = [event for event in events if isinstance(event, Transfer)]
         found: list[tuple[int, Line]] = []  # with the log index of the transfer
