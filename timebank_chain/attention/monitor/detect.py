@@ -34,7 +34,7 @@ _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday after the epoch
 #: A step moves level and profile by no more than as if it had differed by this much.
 _CLIP = 1.5
 #: What ADWIN sees is cut at so many robust deviations; a burst alone is no drift.
-_DRIFT_CLIP = 4.0
+_DRIFT_CLIP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class DetectorSettings:
         ADWIN's bound on calling a cut between two equal parts a change; smaller is calmer.
     """
 
-    rate: float = 0.001
+    rate: float = 0.01
     train: float = 0.5
     smooth: int = 0
     season_ms: int = WEEK_MS
@@ -86,7 +86,8 @@ class Finding:
     at_ms
         End of the step, when it was known.
     value, expected
-        What came in the step and what was expected (for drift: the mean a step since, and before).
+        What came in the step and what was expected (for drift: the mean a step of the last two days, and of
+        those since the change before).
     score, threshold
         The averaged difference of logarithms, and what it went beyond; both 0 for drift.
     """
@@ -170,7 +171,7 @@ def judge(series: Series, settings: DetectorSettings) -> Judged:
         for step in (np.flatnonzero((scores > above) | (scores < below))).tolist()
         if step >= trained and not np.isnan(values[step])
     ]
-    found += _drifts(series, log, warm, trained, slots, settings)
+    found += _drifts(series, log, trained, settings)
     found.sort(key=lambda one: (one.at_ms, KINDS.index(one.kind)))
     return Judged(series, shown, scores, trained, below, above, settings.rate, tuple(found))
 
@@ -242,63 +243,50 @@ def _averages(differences: Floats, smooth: int) -> Floats:
     return found
 
 
-def _drifts(
-    series: Series, log: Floats, warm: int, trained: int, slots: int, settings: DetectorSettings
-) -> list[Finding]:
-    """Return changes of level that stay, seen day by day against the training part's weekly profile.
+def _drifts(series: Series, log: Floats, trained: int, settings: DetectorSettings) -> list[Finding]:
+    """Return changes of level that stay, by quarters of a day against the training part's.
 
-    ADWIN's bound is for independent values; steps of a feed are not, sums of a day nearly are.
+    ADWIN's bound is for independent values; steps of a feed are not, means of six hours against the same
+    quarter (of the same weekday, once four weeks are known) are nearly so.
     """
     adwin: Any = need("river.drift").ADWIN
-    a_day = max(1, DAY_MS // series.step_ms)
-    days = len(log) // a_day
-    if trained // a_day < 7:
+    each = max(1, DAY_MS // 4 // series.step_ms)
+    count = len(log) // each
+    learned = trained // each
+    if learned < 28:
         return []
-    blocks = log[: days * a_day].reshape(days, a_day)
+    blocks = log[: count * each].reshape(count, each)
     known = ~np.isnan(blocks)
-    daily = np.divide(
-        np.where(known, blocks, 0.0).sum(axis=1),
-        known.sum(axis=1),
-        out=np.full(days, np.nan),
-        where=known.any(axis=1),
-    )
-    learned = daily[: trained // a_day]
-    middle = float(np.nanmedian(learned))
-    weekday = np.array([_median(learned[day::7], middle) for day in range(7)])
-    differences = daily - weekday[np.arange(days) % 7]
-    trial = differences[: len(learned)]
-    # Where most days are alike the median deviation is 0, and where all are, nothing scatters at all.
+    sums, sizes = np.where(known, blocks, 0.0).sum(axis=1), known.sum(axis=1)
+    means: Floats = np.divide(sums, sizes, out=np.full(count, np.nan), where=sizes > 0)
+    period = 28 if learned >= 4 * 28 else 4
+    middle = float(np.nanmedian(means[:learned]))
+    usual = np.array([_median(means[:learned][slot::period], middle) for slot in range(period)])
+    differences = means - usual[np.arange(count) % period]
+    trial = differences[:learned]
+    # Where most quarters are alike the median deviation is 0; where all are, nothing scatters at all.
     spread = (
         1.4826 * float(np.nanmedian(np.abs(trial - np.nanmedian(trial)))) or float(np.nanstd(trial)) or 1.0
     )
-    detector = adwin(delta=settings.drift_delta, clock=1, min_window_length=3, grace_period=7)
+    detector = adwin(delta=settings.drift_delta, clock=1, min_window_length=4, grace_period=28)
     found = []
     since = 0
-    for day, difference in enumerate(differences.tolist()):
+    for block, difference in enumerate(differences.tolist()):
         if math.isnan(difference):
             continue
-        # ADWIN's bound is for values between 0 and 1.
+        # Between 0 and 1, as the bound wants it.
         scaled = min(_DRIFT_CLIP, max(-_DRIFT_CLIP, difference / spread))
         detector.update((scaled + _DRIFT_CLIP) / (2 * _DRIFT_CLIP))
-        if not detector.drift_detected or (day + 1) * a_day <= trained:
+        stop = (block + 1) * each
+        if not detector.drift_detected or stop <= trained:
             continue
-        width = max(1, int(detector.width))
-        begin = max(since, day + 1 - width)
-        before = series.values[since * a_day : begin * a_day]
-        after = series.values[begin * a_day : (day + 1) * a_day]
+        begin = max(since, stop - 8 * each)
+        before, after = series.values[since:begin], series.values[begin:stop]
         if not len(before) or np.isnan(before).all():
             before = series.values[:trained]
-        found.append(
-            Finding(
-                DRIFT,
-                series.start_ms + (day + 1) * a_day * series.step_ms,
-                float(np.nanmean(after)),
-                float(np.nanmean(before)),
-                0.0,
-                0.0,
-            )
-        )
-        since = begin
+        at_ms = series.start_ms + stop * series.step_ms
+        found.append(Finding(DRIFT, at_ms, float(np.nanmean(after)), float(np.nanmean(before)), 0.0, 0.0))
+        since = stop
     return found
 
 

@@ -362,7 +362,7 @@ def _holt(values: Floats, weights: Floats, train: int) -> tuple[Floats, Floats, 
         best = np.inf
         for one in (0.05, 0.1, 0.2, 0.4):
             for two in (0.02, 0.1):
-                for three in (0.8, 0.9, 0.95):
+                for three in (0.8, 0.9, 0.98):
                     error = _holt_run(holt, fit, one, two, three)[2]
                     if error < best:
                         best, smoothing, slope, damping = error, one, two, three

@@ -173,10 +173,11 @@ def _watch(
                 metrics.add("looks_total", outcome="failed")
                 log.error("will look again", error=str(error), hint=getattr(error, "hint", None))
             else:
-                if not looked:
-                    log.info("first look", acts=seen.acts, refused=seen.refused, notes=list(seen.notes))
+                is_first = not looked
                 failures, why, looked = 0, "", True
                 metrics.add("looks_total", outcome="done")
+                if is_first:
+                    log.info("first look", acts=seen.acts, refused=seen.refused, notes=list(seen.notes))
             clock.sleep(pause_s)
         log.info("stopped")
 
