@@ -199,7 +199,7 @@ def test_offers_are_judged_like_members() -> None:
 
 
 def test_what_cannot_be_judged_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AttentionError, match="needs 32"):
+    with pytest.raises(AttentionError, match="needs 33"):
         judged(community(people=5), 0)
     for odd in ({"rate": 0.0}, {"rate": 0.5}, {"min_acts": 2}):
         with pytest.raises(AttentionError):
@@ -237,8 +237,8 @@ class Bench:
     def build(self, number: int, *words: str) -> dict[str, Any]:
         start = START_MS - 1 + (number - 1) * WEEK_MS
         entry: dict[str, Any] = self.run(
-            epoch, "build", "--activity", str(self.file), "--policy", "identity", "--epochs", str(self.epochs),
-            "--start", str(start), "--end", str(start + WEEK_MS), "--epoch", str(number), *words,
+            epoch, "build", "--activity", str(self.file), "--policy", "identity",
+            "--epochs", str(self.epochs), "--start", str(start), "--end", str(start + WEEK_MS), "--epoch", str(number), *words,
         )["epochs"][0]  # fmt: skip
         return entry
 
