@@ -6,6 +6,7 @@ feed
 ├── an activity table and a file of counts
 └── refused: a file that shrank, one that vanished
 look
+├── members that stand out are counted and logged, once
 ├── warns of what is fresh, once; history is not warned of
 ├── says why nothing is judged or forecast while history is short
 └── metrics: every one that is listed is exposed, and moves
@@ -33,9 +34,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+import structlog
 from typer.testing import CliRunner
 
 from tests.activity.builders import research_data
+from tests.attention.monitor.test_suspicion import START_MS, WEEK_MS, community
 from tests.epoch.sample import NOW, records, table_of
 from timebank_chain.activity import write_activity
 from timebank_chain.attention.monitor.dashboard import dashboard
@@ -159,11 +162,32 @@ def test_a_fresh_burst_is_warned_of_once(tmp_path: Path) -> None:
     assert json.loads(json.dumps(seen.to_json()))["warnings"][0]["delivered"] == {"heard": True}
 
 
+def test_members_that_stand_out_are_counted_and_logged_once(tmp_path: Path) -> None:
+    acts = community()
+    write_activity(acts, tmp_path / "activity.parquet")
+    until = START_MS - 1 + 4 * WEEK_MS
+    settings = MonitorSettings(epoch_ms=WEEK_MS, detector=DetectorSettings(rate=0.05))
+    metrics = Metrics()
+    feed = Feed(tmp_path, keep_acts=True)
+    monitor = Monitor(feed, settings, suppressor=Suppressor(HOUR_MS), metrics=metrics)
+    with structlog.testing.capture_logs() as lines:
+        seen = monitor.look(now_ms=until + WEEK_MS, as_of_ms=until)
+        monitor.look(now_ms=until + WEEK_MS, as_of_ms=until + HOUR_MS)
+    assert seen.verdict is not None
+    held = {one.who for one in seen.verdict.held}
+    assert held >= {"bot-clock", "bot-likes-1", "bot-likes-2"}
+    told = [line["who"] for line in lines if line["event"] == "engagement stands out"]
+    assert len(told) == len(set(told)) and held <= set(told)
+    assert exposed(metrics)["timebank_attention_suspects"] >= 3
+    assert len(seen.to_json()["suspects"]["found"]) == len(held)
+
+
 def test_a_short_history_says_what_is_missing(tmp_path: Path) -> None:
     file = tmp_path / "feed.csv"
     file.write_text(HEADER + "".join(history(1)))
     seen = watch(file, Heard()).look(now_ms=NOW_MS)
     assert seen.judged is None and not seen.outlooks
+    assert seen.verdict is None
     assert len(seen.notes) == 2 and "needs 199" in seen.notes[0] and "at least 336" in seen.notes[1]
 
 

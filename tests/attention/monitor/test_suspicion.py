@@ -238,7 +238,8 @@ class Bench:
         start = START_MS - 1 + (number - 1) * WEEK_MS
         entry: dict[str, Any] = self.run(
             epoch, "build", "--activity", str(self.file), "--policy", "identity",
-            "--epochs", str(self.epochs), "--start", str(start), "--end", str(start + WEEK_MS), "--epoch", str(number), *words,
+            "--epochs", str(self.epochs), "--start", str(start), "--end", str(start + WEEK_MS),
+            "--epoch", str(number), *words,
         )["epochs"][0]  # fmt: skip
         return entry
 

@@ -22,6 +22,7 @@ from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
 from timebank_chain.attention.monitor.series import Series, read_count_rows, series_of_counts, series_of_times
+from timebank_chain.attention.monitor.suspicion import joined
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import LINE_FORMATS, list_feed
 from timebank_chain.oracle.intake import feed_records
@@ -42,6 +43,8 @@ class Feed:
         columns, time and count.
     mapping
         What the columns mean, if they have not our names.
+    keep_acts
+        Whether whole acts are kept (see `table`), some hundred bytes each, and not only their times.
 
     Attributes
     ----------
@@ -49,7 +52,7 @@ class Feed:
         How many acts were taken, and how many rows were turned away.
     """
 
-    def __init__(self, path: Path, mapping: ColumnMapping | None = None) -> None:
+    def __init__(self, path: Path, mapping: ColumnMapping | None = None, *, keep_acts: bool = False) -> None:
         self.path = path
         self.acts = 0
         self.refused = 0
@@ -58,6 +61,7 @@ class Feed:
         self._read_to: dict[str, int] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self._ids: set[str] = set()
+        self._kept: list[ActivityTable] | None = [] if keep_acts else None
         self._times: list[NDArray[np.int64]] = []
         self._counts: list[tuple[int, float]] = []
         self._is_counts = mapping is None and _is_counts(path)
@@ -91,6 +95,14 @@ class Feed:
             else:
                 self._read_whole(name, path, now_ms)
         return self.acts - before
+
+    def table(self) -> ActivityTable | None:
+        """Return the acts so far in order; ``None`` where there are none, or only their times are kept."""
+        if not self._kept:
+            return None
+        while len(self._kept) > 1:
+            self._kept.append(joined(self._kept.pop(), self._kept.pop()))
+        return self._kept[0]
 
     def series(self, *, step_ms: int, until_ms: int) -> Series:
         """Return what came in each step that is over by ``until_ms``.
@@ -156,7 +168,10 @@ class Feed:
     def _take(self, table: ActivityTable) -> None:
         fresh = [row for row, name in enumerate(table.id) if name not in self._ids]
         self._ids.update(table.id[row] for row in fresh)
-        self._times.append(table.occurred_ms[np.array(fresh, dtype=np.int64)])
+        chosen = table.take(np.array(fresh, dtype=np.int64))
+        self._times.append(chosen.occurred_ms)
+        if self._kept is not None and fresh:
+            self._kept.append(chosen)
         self.acts += len(fresh)
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from timebank_chain.activity import ActivityTable
-from timebank_chain.attention.monitor.suspicion import Suspicion
+from timebank_chain.attention.monitor.suspicion import Suspicion, joined
 from timebank_chain.attention.monitor.warn import write_document
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.errors import AttentionError
@@ -245,7 +245,7 @@ class HoldsBook:
         rest = table.take(kept)
         if brought is None:
             return Adjusted(rest, held_back, 0)
-        return Adjusted(_joined(rest, brought), held_back, len(brought))
+        return Adjusted(joined(rest, brought), held_back, len(brought))
 
 
 def _brought_in(
@@ -275,23 +275,6 @@ def _brought_in(
         return None
     taken = table.take(np.array(rows, dtype=np.int64))
     return replace(taken, id=ids, occurred_ms=np.array(times, dtype=np.int64))
-
-
-def _joined(one: ActivityTable, other: ActivityTable) -> ActivityTable:
-    """Return both tables' rows in the order of an activity table."""
-    joined = ActivityTable(
-        id=one.id + other.id,
-        member=one.member + other.member,
-        domain=one.domain + other.domain,
-        occurred_ms=np.concatenate([one.occurred_ms, other.occurred_ms]),
-        window_ms=np.concatenate([one.window_ms, other.window_ms]),
-        interaction_milli=np.concatenate([one.interaction_milli, other.interaction_milli]),
-        originality_milli=np.concatenate([one.originality_milli, other.originality_milli]),
-        engagement_milli=np.concatenate([one.engagement_milli, other.engagement_milli]),
-        salt=np.concatenate([one.salt, other.salt]),
-    )
-    order = sorted(range(len(joined)), key=lambda row: (int(joined.occurred_ms[row]), joined.id[row]))
-    return joined.take(np.array(order, dtype=np.int64))
 
 
 def default_path(epochs: Path) -> Path:

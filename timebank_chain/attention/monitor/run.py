@@ -18,6 +18,7 @@ from timebank_chain.attention.monitor.feed import Feed
 from timebank_chain.attention.monitor.forecast import Outlook, outlook
 from timebank_chain.attention.monitor.metrics import Metrics
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
+from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, Verdict, spans_of, suspects
 from timebank_chain.attention.monitor.warn import Sink, Suppressor, Warned, deliver
 from timebank_chain.errors import AttentionError
 
@@ -48,6 +49,7 @@ class MonitorSettings:
     fresh_ms: int = DAY_MS
     nominal: float = 0.9
     detector: DetectorSettings = field(default_factory=DetectorSettings)
+    suspicion: SuspicionSettings = field(default_factory=SuspicionSettings)
 
     @property
     def horizons(self) -> dict[str, int]:
@@ -67,6 +69,8 @@ class Look:
         ``None`` with a reason in ``notes`` while the history is too short.
     warned
         Warnings given, each with who heard it.
+    verdict
+        Whose engagement of the last epoch's length stands out; ``None`` where acts are not kept, or too few.
     """
 
     until_ms: int
@@ -75,6 +79,7 @@ class Look:
     judged: Judged | None
     outlooks: tuple[Outlook, ...]
     warned: tuple[tuple[Warned, dict[str, bool]], ...]
+    verdict: Verdict | None
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +102,14 @@ class Look:
             },
             "outlooks": [one.to_json() for one in self.outlooks],
             "warnings": [{**warned.to_json(), "delivered": heard} for warned, heard in self.warned],
+            "suspects": None
+            if self.verdict is None
+            else {
+                "scored": len(self.verdict.found),
+                "threshold": self.verdict.threshold,
+                "rate": self.verdict.rate,
+                "found": [one.to_json() for one in self.verdict.held],
+            },
             "notes": list(self.notes),
         }
 
@@ -124,6 +137,7 @@ class Monitor:
         self._suppressor, self._sinks, self._metrics = suppressor, sinks, metrics
         self._forecast_at = -1
         self._outlooks: tuple[Outlook, ...] = ()
+        self._verdict: Verdict | None = None
         self._counted: dict[str, int] = {}
         self._notes: tuple[str, ...] = ()
 
@@ -156,11 +170,19 @@ class Monitor:
             notes.append(f"nothing is judged: {error.message}")
         if self._forecast_at != until // HOUR_MS:
             self._forecast(series)
+            self._suspect(until)
             self._forecast_at = until // HOUR_MS
         notes += self._notes
         warned = self._warn(judged, until)
         seen = Look(
-            series.end_ms, feed.acts, feed.refused, judged, self._outlooks, tuple(warned), tuple(notes)
+            series.end_ms,
+            feed.acts,
+            feed.refused,
+            judged,
+            self._outlooks,
+            tuple(warned),
+            self._verdict,
+            tuple(notes),
         )
         if self._metrics is not None:
             self._show(seen, self._metrics)
@@ -182,6 +204,32 @@ class Monitor:
             except AttentionError as error:
                 notes.append(f"no forecast of {one.name}: {error.message}")
         self._outlooks, self._notes = tuple(made), tuple(notes)
+
+    def _suspect(self, until_ms: int) -> None:
+        """Judge the members of the last epoch's length of acts, and say who stands out anew."""
+        acts = self._feed.table()
+        if acts is None:
+            return
+        before = set() if self._verdict is None else {one.who for one in self._verdict.held}
+        span, earlier = spans_of(
+            acts, Praise.none(), start_ms=until_ms - self._settings.epoch_ms, end_ms=until_ms
+        )
+        try:
+            self._verdict = suspects(span, earlier, self._settings.suspicion)
+        except AttentionError as error:
+            self._verdict = None
+            self._notes += (f"no member is judged: {error.message}",)
+            return
+        for one in self._verdict.held:
+            if one.who not in before:
+                log.warning(
+                    "engagement stands out",
+                    who=one.who,
+                    acts=one.acts,
+                    score=round(one.score, 2),
+                    threshold=round(self._verdict.threshold, 2),
+                    reasons=[reason.text for reason in one.reasons],
+                )
 
     def _warn(self, judged: Judged | None, until_ms: int) -> list[tuple[Warned, dict[str, bool]]]:
         if judged is None:
@@ -223,6 +271,8 @@ class Monitor:
             metrics.set("threshold", judged.above, side=BURST)
             metrics.set("threshold", judged.below, side=LULL)
             metrics.set("false_alarm_rate", judged.rate)
+        if seen.verdict is not None:
+            metrics.set("suspects", len(seen.verdict.held))
         for one in seen.outlooks:
             metrics.set("level_per_day", one.level, quantity=one.quantity)
             metrics.set("trend_per_day", one.trend, quantity=one.quantity)

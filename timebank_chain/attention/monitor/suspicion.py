@@ -291,6 +291,23 @@ def spans_of(
     return cut(start_ms, end_ms, keep_held=True), earlier
 
 
+def joined(one: ActivityTable, other: ActivityTable) -> ActivityTable:
+    """Return both tables' rows in the order of an activity table."""
+    joined = ActivityTable(
+        id=one.id + other.id,
+        member=one.member + other.member,
+        domain=one.domain + other.domain,
+        occurred_ms=np.concatenate([one.occurred_ms, other.occurred_ms]),
+        window_ms=np.concatenate([one.window_ms, other.window_ms]),
+        interaction_milli=np.concatenate([one.interaction_milli, other.interaction_milli]),
+        originality_milli=np.concatenate([one.originality_milli, other.originality_milli]),
+        engagement_milli=np.concatenate([one.engagement_milli, other.engagement_milli]),
+        salt=np.concatenate([one.salt, other.salt]),
+    )
+    order = sorted(range(len(joined)), key=lambda row: (int(joined.occurred_ms[row]), joined.id[row]))
+    return joined.take(np.array(order, dtype=np.int64))
+
+
 class _Peers:
     """What engagement acts usually get: by domain and number of interactions, drawn towards the domain's."""
 

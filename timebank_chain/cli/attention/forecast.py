@@ -152,14 +152,14 @@ def print_outlooks(made: list[Outlook]) -> None:
         )
 
 
-def open_feed(path: Path, mapping: Path | None) -> Feed:
+def open_feed(path: Path, mapping: Path | None, *, keep_acts: bool = False) -> Feed:
     """Return the feed; refuse one that is not there."""
     from timebank_chain.activity.mapping import load_mapping
     from timebank_chain.attention.monitor.feed import Feed
 
     if not path.exists():
         raise UsageError(f"no such feed: {path}", hint="name a file or a folder of files")
-    return Feed(path, None if mapping is None else load_mapping(mapping))
+    return Feed(path, None if mapping is None else load_mapping(mapping), keep_acts=keep_acts)
 
 
 def moment(text: str | None, now_ms: int) -> int:

@@ -57,6 +57,13 @@ def command(
     fresh: Annotated[
         str, typer.Option("--fresh", metavar="TIME", help="Older findings are history, not warned of.")
     ] = "1d",
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects/--no-suspects",
+            help="Judge members too; keeps whole acts in memory, not times only.",
+        ),
+    ] = True,
     epoch_length: EpochLength = None,
     epochs: EpochsFolder = None,
     state: Annotated[
@@ -91,7 +98,7 @@ def command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Watch a feed: level, trend, season, forecasts; warn of bursts, lulls and drift.
+    """Watch a feed: forecasts, and warnings of bursts, lulls, drift and bought attention.
 
     Serves /metrics (Prometheus), /live and /ready. Warnings go to the log and, if named, a webhook; after
     one, others of its kind are kept back for a while. Ends promptly on SIGTERM or Ctrl-C.
@@ -129,7 +136,7 @@ def command(
     if webhook_file is not None:
         sinks.append(WebhookSink(_address(webhook_file), sleep=clock.sleep, allow_private=allow_private))
     suppressor = Suppressor.load(state, duration(cool_down, "--cool-down"))
-    source = open_feed(feed, mapping)
+    source = open_feed(feed, mapping, keep_acts=suspects)
     if once:
         monitor = Monitor(source, settings, suppressor=suppressor, sinks=sinks, epochs=epochs)
         now_ms = clock.now_ms()
@@ -204,6 +211,8 @@ def _report(seen: Look, plot: Path | None, *, as_json: bool) -> None:
             f"{len(found)} do not fit; at most {judged.rate:g} of ordinary steps are called so",
             markup=False,
         )
+    for one in () if seen.verdict is None else seen.verdict.held:
+        out().print(f"stands out: {one.who}, {one.acts} acts: {one.reasons[0].text}", markup=False)
     for warned, _ in seen.warned:
         out().print(f"warning: {warned.message}", markup=False)
     if plot is not None:
