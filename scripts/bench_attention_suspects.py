@@ -143,6 +143,8 @@ class Planter:
     def _human_times(self) -> list[int]:
         """Return the times of a real member with at least eight acts."""
         busy = [name for name, count in Counter(self._span.acts.member).items() if count >= 8]
+        if not busy:
+            sys.exit("a span has nobody with eight acts to plant bots after: take longer --days")
         name = busy[int(self._chance.integers(len(busy)))]
         rows = [row for row, member in enumerate(self._span.acts.member) if member == name]
         shift = int(self._chance.integers(-30, 31)) * 60_000
@@ -169,7 +171,8 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
     spans = (last - begin) // length
     planted: Counter[str] = Counter()
     held: Counter[str] = Counter()
-    honest = scored = honest_held = clean_held = clean_scored = 0
+    honest = scored = honest_held = clean_held = clean_scored = in_turn_held = 0
+    left_held: set[str] = set()
     reasons: Counter[str] = Counter()
     settings = SuspicionSettings(rate=rate)
     for number in range(SKIPPED, spans):
@@ -178,6 +181,13 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
         alone = suspects(span, earlier, settings)
         clean_held += len(alone.held)
         clean_scored += len(alone.found)
+        # As epochs are built one after the other, when nobody ever releases anybody.
+        span_in_turn, learned = spans_of(
+            acts, praise, start_ms=start, end_ms=end, without=frozenset(left_held)
+        )
+        stood_out = {one.who for one in suspects(span_in_turn, learned, settings).held}
+        in_turn_held += len(stood_out)
+        left_held.update(act for act, who in zip(span.acts.id, span.who, strict=True) if who in stood_out)
         for seed in range(plants):
             planter = Planter(span, start - 7 * DAY_MS, end - 7 * DAY_MS, seed)
             verdict = suspects(planter.plant(), earlier, settings)
@@ -203,6 +213,7 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
         "honest_held_of_all": honest_held / honest if honest else 0.0,
         "honest_held_of_scored": honest_held / scored if scored else 0.0,
         "held_without_bots_of_scored": clean_held / clean_scored if clean_scored else 0.0,
+        "held_if_never_released_of_scored": in_turn_held / clean_scored if clean_scored else 0.0,
     }
 
 
@@ -218,7 +229,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args()
     if not given.data.is_dir():
-        sys.exit(f"no data at {given.data}: set TIMEBANK_TEST_DATA or give --data")
+        print(f"no data at {given.data}: skipped (set TIMEBANK_TEST_DATA, or add --data)", file=sys.stderr)
+        return
     figures = measure(given.data, days=given.days, plants=given.plants, rate=given.rate)
     if given.json:
         sys.stdout.write(
@@ -235,7 +247,8 @@ def main() -> None:
         f"honest members held: {figures['honest_held_of_all']:.2%} of all {figures['honest_members']:,}, "
         f"{figures['honest_held_of_scored']:.2%} of those scored (stated {figures['rate']:.0%}, "
         "aim at most 5%); "
-        f"without any bot {figures['held_without_bots_of_scored']:.2%} of those scored"
+        f"without any bot {figures['held_without_bots_of_scored']:.2%} of those scored, "
+        f"{figures['held_if_never_released_of_scored']:.2%} where holds are never released"
     )
 
 

@@ -131,6 +131,8 @@ def build(
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
 
     Example: timebank epoch build --activity activity.parquet --epochs epochs --until 2026-06-30T00:00:00Z
+
+    Example: timebank epoch build --activity activity.parquet --epochs epochs --hold-suspicious
     """
     from timebank_chain.activity import Members, load_members, read_activity
     from timebank_chain.epoch import build_epoch, publish, published_numbers, read_epoch, read_policy

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -136,6 +139,30 @@ def as_published(
             "released ones brought in; read there why"
         )
     return seen.table
+
+
+@contextmanager
+def records_file(activity: Path | None, epochs: Path, holds: Path | None) -> Iterator[Path | None]:
+    """Yield the activity table to audit with: as given, or with the records of released acts added."""
+    path = None if activity is None else _path(epochs, holds, missing_ok=False)
+    if activity is None or path is None:
+        yield activity
+        return
+    from timebank_chain.activity import read_activity, write_activity
+    from timebank_chain.attention.monitor.holds import HoldsBook
+    from timebank_chain.epoch import epoch_folder
+    from timebank_chain.epoch.file import read_header
+
+    book, table = HoldsBook.load(path), read_activity(activity)
+    taken = {one.taken for one in book.holds if one.taken is not None and one.taken != one.epoch}
+    for epoch in sorted(taken):
+        header = read_header(epoch_folder(epochs, epoch), epoch)
+        table = book.with_released(table, epoch=epoch, start_ms=header.start_ms, end_ms=header.end_ms)
+    with tempfile.TemporaryDirectory(prefix="timebank-audit-") as folder:
+        # Under its own name, which the audit's findings show.
+        copy = Path(folder) / activity.name
+        write_activity(table, copy)
+        yield copy
 
 
 def _path(epochs: Path, holds: Path | None, *, missing_ok: bool) -> Path | None:

@@ -14,6 +14,7 @@ holds
 ├── no act enters two epochs, whatever is built again
 ├── who was released for an epoch is not held in it again; who is held stays so
 ├── a released act that is no longer in the table stops the build
+├── an audit finds the records of released acts among its own
 ├── a signer's own table agrees by the file, and not without it
 └── refused: a file that is none, a release without a reason or of nobody
 bench: on a real community, the kinds planted are held and at most 5 % of honest members
@@ -36,7 +37,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.activity.builders import research_data
-from timebank_chain.activity import ActivityTable, Members, read_activity, write_activity
+from timebank_chain.activity import ActivityTable, Members, read_activity, record_ids, write_activity
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
 from timebank_chain.attention.monitor.suspicion import (
@@ -50,6 +51,7 @@ from timebank_chain.attention.monitor.suspicion import (
 )
 from timebank_chain.cli.attention import app as attention
 from timebank_chain.cli.epoch import app as epoch
+from timebank_chain.cli.epoch_holds import records_file
 from timebank_chain.epoch import read_epoch, verify_epoch, verify_records
 from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
@@ -307,6 +309,11 @@ def test_released_later_the_next_epoch_takes_them_at_their_value(bench: Bench) -
     entry = bench.build(5)
     assert entry["holds"]["acts_brought_in"] == len(released["acts"]) == 33
     assert bench.verify()
+    published = {row.tobytes() for row in read_epoch(bench.epochs, 5).activities.record_id}
+    with records_file(bench.file, bench.epochs, None) as records:
+        assert records is not None and records.name == bench.file.name
+        known = {row.tobytes() for row in record_ids(read_activity(records))}
+    assert published <= known, "so the audit finds every published act among the records"
     account = Members().account_of("bot-clock")
     late = read_epoch(bench.epochs, 5).accounts
     place = late.find(account)

@@ -232,6 +232,12 @@ class HoldsBook:
         """Return the table that a published epoch should agree with; nothing is noted."""
         return self._adjust(table, epoch, start_ms, end_ms, stays=lambda one: one.taken == epoch)
 
+    def with_released(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> ActivityTable:
+        """Return the table and the records as which an epoch took released acts, nothing left out."""
+        taken = [one for one in self.holds if one.taken == epoch and one.epoch < epoch]
+        brought = _brought_in(table, taken, start_ms=start_ms, end_ms=end_ms)
+        return table if brought is None else joined(table, brought)
+
     def _adjust(
         self, table: ActivityTable, epoch: int, start_ms: int, end_ms: int, *, stays: Callable[[Hold], bool]
     ) -> Adjusted:
