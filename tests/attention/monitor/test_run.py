@@ -15,6 +15,7 @@ serve: /metrics, /live, /ready (503 before the first look), 404
 commands
 ├── forecast: JSON document, picture, a fee file; refused: no such feed, odd times
 ├── monitor --once: 3 with a warning, then 0, since it was said
+├── monitor --lag: a feed that comes late is no silence
 ├── monitor: serves on a free port, takes appended acts up, ends on SIGTERM
 └── refused: --json without --once, a step that divides no hour, a webhook file that is none
 bench: precision, recall and delay beside a z-score; the monitor's F1 is the better
@@ -297,6 +298,19 @@ def test_monitor_once(tmp_path: Path) -> None:
     assert (tmp_path / "w.png").read_bytes().startswith(b"\x89PNG")
     code, text, _ = run(*words)
     assert code == 0 and "do not fit" in text and "warning:" not in text
+
+
+def test_a_feed_that_comes_late_is_looked_at_late(tmp_path: Path) -> None:
+    file = tmp_path / "feed.csv"
+    now_ms = time.time_ns() // 1_000_000
+    # Acts of the last week wait for reactions and are not in the feed yet.
+    file.write_text(HEADER + "".join(history(6, end_ms=now_ms - 7 * 24 * HOUR_MS)))
+    words = ["monitor", str(file), "--once", "--json", "--no-suspects"]
+    code, text, _ = run(*words)
+    assert code == 3 and "lull" in {one["kind"] for one in json.loads(text)["warnings"]}
+    code, text, _ = run(*words, "--lag", "7d")
+    assert "lull" not in {one["kind"] for one in json.loads(text)["warnings"]}
+    assert now_ms - json.loads(text)["untilMs"] >= 7 * 24 * HOUR_MS
 
 
 def test_monitor_refusals(tmp_path: Path) -> None:

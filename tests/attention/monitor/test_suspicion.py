@@ -37,6 +37,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.activity.builders import research_data
+from tests.world import World
 from timebank_chain.activity import ActivityTable, Members, read_activity, record_ids, write_activity
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
@@ -52,8 +53,9 @@ from timebank_chain.attention.monitor.suspicion import (
 from timebank_chain.cli.attention import app as attention
 from timebank_chain.cli.epoch import app as epoch
 from timebank_chain.cli.epoch_holds import records_file
+from timebank_chain.cli.oracle import app as oracle
 from timebank_chain.epoch import read_epoch, verify_epoch, verify_records
-from timebank_chain.errors import AttentionError, TimebankError, UsageError
+from timebank_chain.errors import AttentionError, OracleError, TimebankError, UsageError
 from timebank_chain.units import format_time
 from timebank_chain.valuation import load_policy
 
@@ -465,3 +467,18 @@ def test_planted_bots_in_a_real_community() -> None:
     assert figures["held"]["ring of four"] >= 0.8
     assert figures["honest_held_of_scored"] <= 0.05
     assert figures["honest_scored"] > 100
+
+
+def test_who_signs_needs_the_file(bench: Bench, embedded_world: World, tmp_path: Path) -> None:
+    manifest = tmp_path / "deployment.json"
+    manifest.write_text(json.dumps(embedded_world.timebank.deployment.to_json()))
+    bench.build(4, "--hold-suspicious")
+    words = [
+        "sign", "4", "--epochs", str(bench.epochs), "--activity", str(bench.file),
+        "--deployment", str(manifest), "--dry-run",
+    ]  # fmt: skip
+    assert bench.run(oracle, *words)["epoch"] == 4
+    bench.holds.rename(tmp_path / "elsewhere.json")
+    with pytest.raises(OracleError, match="missing from the epoch"):
+        bench.run(oracle, *words)
+    assert bench.run(oracle, *words, "--holds", str(tmp_path / "elsewhere.json"))["epoch"] == 4

@@ -20,7 +20,7 @@ from timebank_chain.cli.attention.forecast import (
     open_feed,
     print_outlooks,
 )
-from timebank_chain.cli.options import AsJson, EpochsFolder
+from timebank_chain.cli.options import AsJson, EpochsFolder, whole_seconds
 from timebank_chain.cli.oracle_session import log_to_stderr, stop_on_signals
 from timebank_chain.cli.output import out, print_json, say
 from timebank_chain.errors import TimebankError, UsageError
@@ -64,6 +64,14 @@ def command(
             help="Judge members too; keeps whole acts in memory, not times only.",
         ),
     ] = True,
+    lag: Annotated[
+        str,
+        typer.Option(
+            "--lag",
+            metavar="TIME",
+            help="How late acts reach the feed (7d where it waits for reactions): look at what was then.",
+        ),
+    ] = "0s",
     epoch_length: EpochLength = None,
     epochs: EpochsFolder = None,
     state: Annotated[
@@ -103,6 +111,8 @@ def command(
     Serves /metrics (Prometheus), /live and /ready. Warnings go to the log and, if named, a webhook; after
     one, others of its kind are kept back for a while. Ends promptly on SIGTERM or Ctrl-C.
 
+    A feed of acts that wait for reactions ends an observation window ago: give --lag, or it looks like silence.
+
     With --once: exit code 3 if something is warned of.
 
     Example: timebank attention monitor feed --state monitor.json --epochs epochs
@@ -128,6 +138,7 @@ def command(
         fresh_ms=duration(fresh, "--fresh"),
         detector=DetectorSettings(rate=rate, train=train),
     )
+    lag_ms = 1_000 * whole_seconds(lag, "--lag")
     pause_s = duration(poll, "--poll") / 1_000
     stop = threading.Event()
     clock = SystemClock(stop)
@@ -140,7 +151,7 @@ def command(
     if once:
         monitor = Monitor(source, settings, suppressor=suppressor, sinks=sinks, epochs=epochs)
         now_ms = clock.now_ms()
-        seen = monitor.look(now_ms=now_ms, as_of_ms=moment(as_of, now_ms))
+        seen = monitor.look(now_ms=now_ms, as_of_ms=moment(as_of, now_ms - lag_ms))
         _report(seen, plot, as_json=as_json)
         if seen.warned:
             raise typer.Exit(3)
@@ -151,11 +162,18 @@ def command(
     stop_on_signals(stop)
     metrics = Metrics()
     monitor = Monitor(source, settings, suppressor=suppressor, sinks=sinks, metrics=metrics, epochs=epochs)
-    _watch(monitor, metrics, stop, host=host, port=port, pause_s=pause_s)
+    _watch(monitor, metrics, stop, host=host, port=port, pause_s=pause_s, lag_ms=lag_ms)
 
 
 def _watch(
-    monitor: Monitor, metrics: Metrics, stop: threading.Event, *, host: str, port: int, pause_s: float
+    monitor: Monitor,
+    metrics: Metrics,
+    stop: threading.Event,
+    *,
+    host: str,
+    port: int,
+    pause_s: float,
+    lag_ms: int,
 ) -> None:
     """Look again and again until asked to stop, serving meanwhile."""
     import structlog
@@ -174,7 +192,8 @@ def _watch(
         log.info("watching", address=f"http://{host}:{server.port}/metrics")
         while not stop.is_set():
             try:
-                seen = monitor.look(now_ms=clock.now_ms())
+                now_ms = clock.now_ms()
+                seen = monitor.look(now_ms=now_ms, as_of_ms=now_ms - lag_ms)
             except (TimebankError, OSError) as error:
                 failures, why = failures + 1, str(error)
                 metrics.add("looks_total", outcome="failed")
