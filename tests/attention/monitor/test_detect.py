@@ -109,6 +109,7 @@ def test_nothing_leaks_backwards(step: int, value: int) -> None:
     )
     assert np.array_equal(one.expected[: step + 1], other.expected[: step + 1])
     assert np.array_equal(one.scores[:step], other.scores[:step])
+    assert np.array_equal(one.slow_scores[:step], other.slow_scores[:step])
     assert (one.above, one.below) == (other.above, other.below)
 
 

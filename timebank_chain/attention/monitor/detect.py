@@ -2,12 +2,14 @@
 
 Every step's ``log(1 + value)`` is compared with what is expected of it: a slowly moving level plus a
 profile of the time of week, both learned from what came before and both little moved by one wild step.
-The differences, averaged over the last steps (``smooth``), are the scores. On the training part their
-order statistics give one threshold above and one below: a later score is beyond one of them with
-probability at most ``rate``, as long as the scores to come are distributed like those (exchangeable, or
-stationary and many). That is split conformal prediction, as in R. Laxhammar and G. Falkman, "Inductive
-conformal anomaly detection", 2013. A real community is not stationary; how many warnings were false is
-measured by ``scripts/bench attention-monitor``.
+The differences averaged over the last hour are the scores of bursts, averaged over the last day those of
+lulls: that nothing came for a while is no news where little comes. On the training part an order statistic
+gives the threshold of bursts: a later score is beyond it with probability at most half ``rate``, as long as
+the scores to come are distributed like those (exchangeable, or stationary and many). That is split conformal
+prediction, as in R. Laxhammar and G. Falkman, "Inductive conformal anomaly detection", 2013. Means of a day
+overlap, so their order statistic says less than it seems; the threshold of lulls is the lower of it and of
+Student's bound for the next mean, with as many degrees of freedom as there were days less one. A real
+community is not stationary; how many warnings were false is measured by ``scripts/bench attention-monitor``.
 
 Drift is told by river's ADWIN on the same differences (A. Bifet and R. Gavaldà, "Learning from
 time-changing data with adaptive windowing", 2007), against a level that stands still after training.
@@ -48,7 +50,8 @@ class DetectorSettings:
     train
         Share of the series thresholds are taken from; or a number of steps, if greater than 1.
     smooth
-        Over how many of the last steps differences are averaged; 0: over an hour's, at least one.
+        Over how many of the last steps differences are averaged for bursts; 0: over an hour's, at least one.
+        For lulls over a day's.
     season_ms
         Period of the profile: a day or a week.
     drift_delta
@@ -106,12 +109,14 @@ class Judged:
 
     Attributes
     ----------
-    expected, scores
-        float64 of shape (n,): what each step was expected to bring, and how far the last steps were off.
+    expected
+        What each step was expected to bring, float64 of shape (n,).
+    scores, slow_scores
+        How far the last hour and the last day were off, float64 of shape (n,).
     trained
         How many steps were training; nothing is warned of among them.
     below, above
-        Thresholds of the score.
+        Thresholds: of the slow score for lulls, of the other for bursts.
     rate
         The stated rate of false alarms a step: what the thresholds guarantee under the assumption above.
     """
@@ -119,6 +124,7 @@ class Judged:
     series: Series
     expected: Floats
     scores: Floats
+    slow_scores: Floats
     trained: int
     below: float
     above: float
@@ -145,8 +151,10 @@ def judge(series: Series, settings: DetectorSettings) -> Judged:
     log = np.log1p(np.maximum(values, 0.0))
     expected, differences = _expect(log, _first_slot(series, settings.season_ms), slots)
     scores = _averages(differences, smooth)
-    learned = scores[warm:trained]
-    learned = learned[~np.isnan(learned)]
+    slow = _averages(differences, max(smooth, DAY_MS // series.step_ms))
+    learned, slow_learned = scores[warm:trained], slow[warm:trained]
+    # Where one is known the other is: they end with the same step.
+    learned, slow_learned = learned[~np.isnan(learned)], slow_learned[~np.isnan(learned)]
     rank = math.floor(settings.rate / 2.0 * (len(learned) + 1))
     if rank < 1:
         wanted = math.ceil(2.0 / settings.rate) - 1
@@ -156,24 +164,29 @@ def judge(series: Series, settings: DetectorSettings) -> Judged:
             where=f"series {series.name!r}",
             hint="take a greater --rate, a shorter --step or more history",
         )
-    ordered = np.sort(learned)
-    below, above = float(ordered[rank - 1]), float(ordered[len(ordered) - rank])
+    above = float(np.sort(learned)[len(learned) - rank])
+    day = DAY_MS // series.step_ms
+    below = min(float(np.sort(slow_learned)[rank - 1]), _least_mean(slow_learned, day, settings.rate / 2.0))
     shown = np.expm1(expected)
     found = [
         Finding(
-            BURST if scores[step] > above else LULL,
+            kind,
             series.start_ms + (step + 1) * series.step_ms,
             float(values[step]),
             float(shown[step]),
-            float(scores[step]),
-            above if scores[step] > above else below,
+            float(of[step]),
+            bound,
         )
-        for step in (np.flatnonzero((scores > above) | (scores < below))).tolist()
+        for kind, of, bound, beyond in (
+            (BURST, scores, above, scores > above),
+            (LULL, slow, below, slow < below),
+        )
+        for step in np.flatnonzero(beyond).tolist()
         if step >= trained and not np.isnan(values[step])
     ]
     found += _drifts(series, log, trained, settings)
     found.sort(key=lambda one: (one.at_ms, KINDS.index(one.kind)))
-    return Judged(series, shown, scores, trained, below, above, settings.rate, tuple(found))
+    return Judged(series, shown, scores, slow, trained, below, above, settings.rate, tuple(found))
 
 
 def _check(series: Series) -> None:
@@ -228,6 +241,16 @@ def _expect(log: Floats, first_slot: int, slots: int) -> tuple[Floats, Floats]:
         profile[slot - 1] += 0.025 * cut
         profile[(slot + 1) % slots] += 0.025 * cut
     return np.maximum(expected, 0.0), differences
+
+
+def _least_mean(means: Floats, each: int, tail: float) -> float:
+    """Return what the next mean of a day is below with probability ``tail``, by Student's t."""
+    days = len(means) // each
+    if days < 2:
+        return -math.inf
+    student: Any = need("scipy.stats").t
+    width = float(student.ppf(1.0 - tail, days - 1)) * float(means.std()) * math.sqrt(1.0 + 1.0 / days)
+    return float(means.mean()) - width
 
 
 def _averages(differences: Floats, smooth: int) -> Floats:

@@ -44,7 +44,13 @@ METRICS: tuple[Metric, ...] = (
     Metric(_PREFIX + "refused_total", COUNTER, "Rows of the feed turned away.", panel="Feed"),
     Metric(_PREFIX + "step_value", GAUGE, "What the last whole step brought.", panel="Activity a step"),
     Metric(_PREFIX + "step_expected", GAUGE, "What it was expected to bring.", panel="Activity a step"),
-    Metric(_PREFIX + "score", GAUGE, "How far the last steps were off, difference of logs.", panel="Score"),
+    Metric(
+        _PREFIX + "score",
+        GAUGE,
+        "How far the last hour (burst) or day (lull) was off, difference of logs.",
+        ("side",),
+        panel="Score",
+    ),
     Metric(
         _PREFIX + "threshold",
         GAUGE,

@@ -82,9 +82,14 @@ def warnings_figure(judged: Judged, *, size: tuple[float, float] = (9.0, 4.5)) -
     dates = _days(series.times_ms().tolist())
     upper.plot(dates, series.values, color=_BLUE, linewidth=0.6, label="came")
     upper.plot(dates, judged.expected, color=_GREY, linewidth=0.6, label="expected")
-    lower.plot(dates, judged.scores, color=_BLUE, linewidth=0.6)
-    for bound in (judged.above, judged.below):
-        lower.axhline(bound, color=_GREY, linewidth=0.8, linestyle="--")
+    for scores, bound, colour, name in (
+        (judged.scores, judged.above, _BLUE, "last hour, burst above"),
+        (judged.slow_scores, judged.below, _ORANGE, "last day, lull below"),
+    ):
+        lower.plot(dates, scores, color=colour, linewidth=0.6, label=name)
+        if np.isfinite(bound):
+            lower.axhline(bound, color=colour, linewidth=0.8, linestyle="--")
+    lower.legend(loc="upper left", fontsize=7, frameon=False, ncols=2)
     if judged.trained < len(dates):
         for axes in (upper, lower):
             axes.axvspan(dates[0], dates[judged.trained], color=_GREY, alpha=0.12, linewidth=0)

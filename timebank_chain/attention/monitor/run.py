@@ -267,7 +267,8 @@ class Monitor:
             judged = seen.judged
             metrics.set("step_value", float(judged.series.values[-1]))
             metrics.set("step_expected", float(judged.expected[-1]))
-            metrics.set("score", float(judged.scores[-1]))
+            metrics.set("score", float(judged.scores[-1]), side=BURST)
+            metrics.set("score", float(judged.slow_scores[-1]), side=LULL)
             metrics.set("threshold", judged.above, side=BURST)
             metrics.set("threshold", judged.below, side=LULL)
             metrics.set("false_alarm_rate", judged.rate)

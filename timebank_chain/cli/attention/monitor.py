@@ -111,7 +111,7 @@ def command(
     Serves /metrics (Prometheus), /live and /ready. Warnings go to the log and, if named, a webhook; after
     one, others of its kind are kept back for a while. Ends promptly on SIGTERM or Ctrl-C.
 
-    A feed of acts that wait for reactions ends an observation window ago: give --lag, or it looks like silence.
+    A feed of acts that wait for reactions ends an observation window ago: without --lag that is silence.
 
     With --once: exit code 3 if something is warned of.
 
