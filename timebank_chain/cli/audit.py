@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from timebank_chain.cli.epoch_holds import HoldsFile, records_file
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -40,6 +41,7 @@ def command(
             help="Raw activity table (Parquet): also check that published record ids are its records'.",
         ),
     ] = None,
+    holds: HoldsFile = None,
     artifacts: Annotated[
         Path | None,
         typer.Option(
@@ -75,17 +77,18 @@ def command(
             raise UsageError(f"no such {kind}: {path}", hint=f"check {option}")
     if activity is not None and not activity.is_file():
         raise UsageError(f"no such file: {activity}", hint="check --activity")
-    report = run_audit(
-        connect(rpc_url),
-        load_deployment(manifest),
-        folder,
-        deployment_file=manifest,
-        activity=activity,
-        artifacts=artifacts,
-        from_block=from_block,
-        to_block=to_block,
-        progress=progress,
-    )
+    with records_file(activity, folder, holds) as records:
+        report = run_audit(
+            connect(rpc_url),
+            load_deployment(manifest),
+            folder,
+            deployment_file=manifest,
+            activity=records,
+            artifacts=artifacts,
+            from_block=from_block,
+            to_block=to_block,
+            progress=progress,
+        )
     if as_json:
         print_json(SCHEMA, report.body())
     else:

@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain.cli import epoch_corrupt, epoch_fetch
+from timebank_chain.cli.epoch_holds import (
+    DEFAULT_RATE,
+    HoldRate,
+    HoldsFile,
+    PraiseFile,
+    as_published,
+    holding,
+)
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -101,6 +109,13 @@ def build(
     data_uri: Annotated[
         str, typer.Option("--data-uri", metavar="URI", help="Where the published files can be fetched.")
     ] = "",
+    hold_suspicious: Annotated[
+        bool,
+        typer.Option("--hold-suspicious", help="Hold back acts that look bought or automated, and say why."),
+    ] = False,
+    holds: HoldsFile = None,
+    praise: PraiseFile = None,
+    hold_rate: HoldRate = DEFAULT_RATE,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an epoch published otherwise; its signatures are lost.")
     ] = False,
@@ -109,11 +124,15 @@ def build(
     """Value the acts of an epoch and publish it.
 
     Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
+    With --hold-suspicious, acts of members who stand out are held back until a person released them
+    (timebank attention release); what is held or released is in a file that whoever signs needs too.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
 
     Example: timebank epoch build --activity activity.parquet --epochs epochs --until 2026-06-30T00:00:00Z
+
+    Example: timebank epoch build --activity activity.parquet --epochs epochs --hold-suspicious
     """
     from timebank_chain.activity import Members, load_members, read_activity
     from timebank_chain.epoch import build_epoch, publish, published_numbers, read_epoch, read_policy
@@ -134,10 +153,14 @@ def build(
     intervals = list(_intervals(rules, previous, start=start, end=end, every=every, until=until))
     table = read_activity(activity)
     roster = Members() if members is None else load_members(members)
+    held = holding(folder, holds, judge=hold_suspicious, praise=praise, rate=hold_rate)
     built = []
-    for start_ms, end_ms in intervals:
+    for current, (start_ms, end_ms) in enumerate(intervals, start=target):
+        acts, said = table, None
+        if held is not None:
+            acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms)
         made = build_epoch(
-            table,
+            acts,
             roster,
             rules,
             start_ms=start_ms,
@@ -148,7 +171,7 @@ def build(
             data_uri=data_uri,
         )
         previous = publish(made, folder, force=force)
-        built.append(_built_document(made, previous))
+        built.append(_built_document(made, previous) | ({} if said is None else {"holds": said}))
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:
         print_json("timebank.epoch.build/1", {"epochs": built})
@@ -223,6 +246,7 @@ def verify(
         typer.Option("--activity", metavar="FILE", help="Also compare the record ids with this table."),
     ] = None,
     members: MembersFile = None,
+    holds: HoldsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute published epochs and name what is wrong.
@@ -252,7 +276,8 @@ def verify(
         policy = read_policy(folder, published.header.policy_hash)
         findings = verify_epoch(published, previous, policy)
         if table is not None:
-            findings += verify_records(published, table, roster, policy)
+            expected = as_published(table, published, folder, holds)
+            findings += verify_records(published, expected, roster, policy)
         lines += [f"epoch {current}: {finding}" for finding in findings]
         results.append(
             {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain import config
+from timebank_chain.cli.epoch_holds import HoldsFile, as_published
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -215,6 +216,7 @@ def sign(
         Path | None, typer.Option("--activity", metavar="FILE", help="Your activity table instead of a feed.")
     ] = None,
     members: MembersFile = None,
+    holds: HoldsFile = None,
     salt_key: SaltKeyFile = None,
     trust_published: Annotated[
         bool,
@@ -286,6 +288,9 @@ def sign(
 
         known = final_records(folder, published, is_final=is_final)
         source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
+        if source is not None:
+            acts, people = source
+            source = as_published(acts, published, folder, holds), people
         require_signable(published, previous, rules, source)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")

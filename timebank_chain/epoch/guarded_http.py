@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from timebank_chain.errors import DataUnavailable, TamperedEpoch
+from timebank_chain.errors import DataUnavailable, TamperedEpoch, UsageError
 
 USER_AGENT = "timebank-chain"
 MAX_REDIRECTS = 5
@@ -223,6 +224,61 @@ class HttpReader:
                 where=url,
                 hint=_LOOK_ELSEWHERE,
             )
+
+
+def post_json(
+    url: str, body: Mapping[str, Any], *, timeout_s: float = 10.0, allow_private: bool = False
+) -> None:
+    """Send a JSON document, once, under the same guards; what is answered is not read.
+
+    Redirects are refused: they would carry the document where nobody checked. Path and query may be
+    secrets (webhooks often carry a token there), so errors name the host only.
+
+    Parameters
+    ----------
+    timeout_s
+        Longest the whole exchange may take, in seconds.
+
+    Raises
+    ------
+    UsageError
+        If it is no http(s) address.
+    Transient
+        If nobody answers, or the answer may be another one a moment later.
+    DataUnavailable
+        If it leads to the inner network, redirects, or refuses.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = origin(url) if parts.scheme in _PORTS else ("", 0)
+    except ValueError:
+        host = ""
+    if not host:
+        raise UsageError("not an http(s) address to post to", hint="write https://example.org/hook")
+    where = f"{_short(host)}:{port}"
+    content = json.dumps(body, ensure_ascii=False).encode()
+    with Deadline(timeout_s) as deadline:
+        adapter = _CheckedAdapter(deadline, allow_private, frozenset())
+        headers = {**_HEADERS, "Content-Type": "application/json"}
+        try:
+            request = requests.Request("POST", url, data=content, headers=headers).prepare()
+            response = adapter.send(request, stream=True, timeout=(timeout_s, timeout_s), verify=True)
+            status = response.status_code
+            response.close()
+        except DataUnavailable as error:
+            raise DataUnavailable(error.message, where=where, hint=error.hint) from None
+        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
+            # The library's own message would show the whole address.
+            raise Transient(
+                f"nobody took it: {type(error).__name__}", where=where, hint="check address and network"
+            ) from None
+        finally:
+            adapter.close()
+    if 200 <= status < 300:
+        return
+    kind = Transient if status in _TRY_AGAIN else DataUnavailable
+    said = "redirects, which is not followed" if status in _REDIRECTS else "refuses"
+    raise kind(f"the server {said}: {status}", where=where, hint="name the final address of the webhook")
 
 
 class Transient(DataUnavailable):
