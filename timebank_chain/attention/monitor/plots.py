@@ -1,13 +1,8 @@
-"""Pictures of forecasts and warnings: matplotlib figures, the same bytes on every run.
-
-Figures are made without a display (Agg) and without pyplot, so nothing global is touched. Save them with
-`save`, which leaves out the dates that matplotlib would write into the file.
-"""
+"""Forecasts and warnings as pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +11,6 @@ from timebank_chain.attention.extra import need
 from timebank_chain.attention.monitor.detect import BURST, DRIFT, LULL, Judged
 from timebank_chain.attention.monitor.forecast import Outlook
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
-from timebank_chain.errors import AttentionError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +19,6 @@ _BLUE, _ORANGE, _GREY, _RED = "#1f5fa8", "#d97b1c", "#8a8a8a", "#b3261e"
 _COLOURS = {BURST: _RED, LULL: _ORANGE, DRIFT: "#6a3d9a"}
 _MARKS = {BURST: "^", LULL: "v", DRIFT: "D"}
 _SHOWN_HOURS = 21 * 24
-_FORMATS = {".png", ".svg"}
 
 
 def forecast_figure(series: Series, found: Outlook, *, size: tuple[float, float] = (9.0, 5.5)) -> Figure:
@@ -110,35 +103,6 @@ def warnings_figure(judged: Judged, *, size: tuple[float, float] = (9.0, 4.5)) -
         axes.xaxis_date()
         axes.tick_params(axis="x", labelrotation=15, labelsize=8)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG, by the file's name.
-
-    Raises
-    ------
-    AttentionError
-        If the name ends otherwise, or the file cannot be written.
-    """
-    kind = path.suffix.lower()
-    if kind not in _FORMATS:
-        raise AttentionError(
-            f"no picture format: {path.suffix or 'no ending'!r}", where=str(path), hint="name it .png or .svg"
-        )
-    matplotlib: Any = need("matplotlib")
-    metadata = {"Software": None} if kind == ".png" else {"Date": None, "Creator": None}
-    part = path.with_name(f".{path.name}.part")
-    try:
-        # A fixed salt: ids inside an SVG are random otherwise.
-        with matplotlib.rc_context({"svg.hashsalt": "timebank"}):
-            figure.savefig(part, format=kind[1:], metadata=metadata, dpi=110)
-        part.replace(path)
-    except OSError as error:
-        raise AttentionError(
-            f"cannot write the picture: {error.strerror}", where=str(path), hint="name another file"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _figure(size: tuple[float, float]) -> Figure:

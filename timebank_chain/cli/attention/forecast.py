@@ -70,7 +70,10 @@ def command(
     """
     from timebank_chain.attention.monitor.forecast import outlook
     from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, read_counts
+    from timebank_chain.attention.pictures import picture_kind, write_picture
 
+    if plot is not None:
+        picture_kind(plot)
     now_ms = time.time_ns() // 1_000_000
     source = open_feed(feed, mapping)
     source.read(now_ms=now_ms)
@@ -108,9 +111,9 @@ def command(
                 raise
             notes.append(f"no forecast of {one.name}: {error.message}")
     if plot is not None:
-        from timebank_chain.attention.monitor.plots import forecast_figure, save
+        from timebank_chain.attention.monitor.plots import forecast_figure
 
-        save(forecast_figure(activity, made[0]), plot)
+        write_picture(plot, lambda: forecast_figure(activity, made[0]))
     if as_json:
         body = {"outlooks": [one.to_json() for one in made], "notes": notes}
         print_json("timebank.attention.forecast/1", {**body, "plot": str(plot) if plot else None})

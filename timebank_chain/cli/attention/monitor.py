@@ -123,6 +123,10 @@ def command(
         raise UsageError("--json is for one look", hint="add --once; a running monitor serves /metrics")
     if (as_of is not None or plot is not None) and not once:
         raise UsageError("--as-of and --plot are for one look", hint="add --once")
+    if plot is not None:
+        from timebank_chain.attention.pictures import picture_kind
+
+        picture_kind(plot)
     from timebank_chain.attention.monitor.detect import DetectorSettings
     from timebank_chain.attention.monitor.run import Monitor, MonitorSettings
     from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
@@ -212,9 +216,11 @@ def _report(seen: Look, plot: Path | None, *, as_json: bool) -> None:
     if plot is not None:
         if seen.judged is None:
             raise UsageError("there is nothing to draw yet", hint=seen.notes[0] if seen.notes else "wait")
-        from timebank_chain.attention.monitor.plots import save, warnings_figure
+        from timebank_chain.attention.monitor.plots import warnings_figure
+        from timebank_chain.attention.pictures import write_picture
 
-        save(warnings_figure(seen.judged), plot)
+        judged = seen.judged
+        write_picture(plot, lambda: warnings_figure(judged))
     if as_json:
         body = {**seen.to_json(), "plot": str(plot) if plot else None}
         print_json("timebank.attention.monitor/1", body)
