@@ -59,7 +59,7 @@ class Recipe:
 
 
 def _recipe(family: str, **settings: float) -> Recipe:
-    return Recipe(family, tuple(settings.items()))
+    return Recipe(family, tuple((name, float(value)) for name, value in settings.items()))
 
 
 BASELINE_RECIPES = tuple(Recipe(name) for name in BASELINES)

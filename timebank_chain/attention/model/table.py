@@ -34,6 +34,10 @@ MAX_ROWS = 2_000_000
 #: Cells that say nothing, whatever their case.
 EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
+_OF_AGES = (
+    "Times are ages in days at the moment the table was made: dates given here only keep order and distance."
+)
+
 _PARQUET_MAGIC = b"PAR1"
 _WORD = re.compile(r"\w+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -111,7 +115,7 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
             transform=task.transform,
             window_ms=window_ms,
             notes=tuple(notes),
-            limits=task.limits,
+            limits=(*task.limits, _OF_AGES) if task.time_kind == "age_days" else task.limits,
             task={"kind": "table", "task": task.to_json()},
         )
     )
