@@ -108,10 +108,8 @@ def verdict(card: Mapping[str, Any]) -> str:
     error, other = rehearsal["model"]["mse"], rehearsal["baselines"][best]["mse"]
     change = 100.0 * (1.0 - error / other) if other else 0.0
     if rehearsal["beats_baselines"]:
-        return (
-            f"On rows that came later its squared error is {change:.1f} % below that of the best baseline ({best})."
-        )
-    return f"On rows that came later it did NOT beat the baseline {best!r} ({-change:.1f} % more squared error)."
+        return f"On later rows its squared error is {change:.1f} % below that of the best baseline ({best})."
+    return f"On later rows it did NOT beat the baseline {best!r} ({-change:.1f} % more squared error)."
 
 
 def card_markdown(card: Mapping[str, Any]) -> str:
@@ -144,7 +142,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "",
         "## Rehearsed on what came later",
         "",
-        f"{rehearsal['rows']:,} rows, {rehearsal['from']} to {rehearsal['to']}; they had no say in the choice.",
+        f"{rehearsal['rows']:,} rows, {rehearsal['from']} to {rehearsal['to']}, with no say in the choice.",
         "",
         *_score_table(
             ("model", "MSE", "R2", "Spearman"),

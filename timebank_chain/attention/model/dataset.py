@@ -194,7 +194,8 @@ def usable(data: Dataset, *, where: str) -> Dataset:
         )
     if np.ptp(data.target[labelled]) == 0:
         raise AttentionError(
-            f"the target {data.target_name!r} is the same in every row: there is nothing to learn", where=where
+            f"the target {data.target_name!r} is the same in every row: there is nothing to learn",
+            where=where,
         )
     values = data.values.copy()
     poor: list[str] = []
@@ -205,9 +206,7 @@ def usable(data: Dataset, *, where: str) -> Dataset:
         else:
             huge = ~np.isnan(column) & ~(np.abs(column) <= LARGEST)
             if huge.any():
-                notes.append(
-                    f"column {feature.name!r}: {int(huge.sum()):,} infinite values count as missing"
-                )
+                notes.append(f"column {feature.name!r}: {int(huge.sum()):,} infinite values count as missing")
                 column[huge] = np.nan
             known = column[~np.isnan(column)]
             empty = not len(known)

@@ -41,7 +41,7 @@ LIMITS = (
 
 _QUESTION, _ANSWER = "1", "2"
 _ACCEPTED, _UP, _DOWN = "1", "2", "3"
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 _TAGS = re.compile(r"[^<>|\s]+")
 _WORD = re.compile(r"\w+")
 
@@ -95,6 +95,7 @@ def dump_dataset(
     folder: Path | str,
     *,
     window_ms: int | None = DEFAULT_WINDOW_MS,
+    now_ms: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
     """Return questions and answers of a dump, features as known at posting, votes received as the target.
@@ -107,6 +108,8 @@ def dump_dataset(
         How long up-votes are counted; whole days, at least one. ``None``: to the end of the dump, however
         long ago a post is; old and new posts then do not compare, so this is for comparison with others
         only.
+    now_ms
+        The present: what is dated later is no evidence of how far the dump reaches, and left out.
     progress
         Told what is being read.
 
@@ -126,7 +129,7 @@ def dump_dataset(
             hint="say 7d or 14d",
         )
     try:
-        reading = _Reading(Path(folder), progress or (lambda _: None))
+        reading = _Reading(Path(folder), now_ms or MAX_TIME_MS, progress or (lambda _: None))
         return reading.dataset(window_ms)
     except ActivityError as error:
         raise AttentionError(error.message, hint=error.hint, where=error.where) from error
@@ -135,7 +138,7 @@ def dump_dataset(
 class _Reading:
     """One dump in memory, and questions to it."""
 
-    def __init__(self, folder: Path, progress: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, now_ms: int, progress: Callable[[str], None]) -> None:
         if not folder.is_dir():
             raise AttentionError("no such folder", where=str(folder), hint="name the folder of a data dump")
         self.folder = folder
@@ -144,6 +147,7 @@ class _Reading:
         self.spoken: dict[int, array[int]] = {}  # member -> times of their comments
         self.seen_ms = 0
         self.bad_rows = 0
+        self.now_ms = now_ms
         self.progress = progress
         for name, take in (
             ("Posts", self.take_post),
@@ -159,7 +163,9 @@ class _Reading:
                     self.bad_rows += 1
 
     def find(self, name: str) -> Path:
-        found = [path for path in (self.folder / f"{name}.xml", self.folder / f"{name}.xml.gz") if path.is_file()]
+        found = [
+            path for path in (self.folder / f"{name}.xml", self.folder / f"{name}.xml.gz") if path.is_file()
+        ]
         if len(found) != 1:
             raise AttentionError(
                 f"both {name}.xml and {name}.xml.gz are there" if found else f"{name}.xml is missing",
@@ -168,8 +174,17 @@ class _Reading:
             )
         return found[0]
 
+    def time(self, row: Mapping[str, str]) -> int:
+        text = row["CreationDate"]
+        # The dump writes UTC without saying so; a row that names a zone means it.
+        zone = "" if text.endswith("Z") or "+" in text[10:] or "-" in text[10:] else "Z"
+        at = int(parse_time(f"{text[:64]}{zone}"))
+        if at > self.now_ms:
+            raise ValueError
+        return at
+
     def take_post(self, row: Mapping[str, str]) -> None:
-        number, posted = int(row["Id"]), _time(row)
+        number, posted = int(row["Id"]), self.time(row)
         if row["PostTypeId"] not in {_QUESTION, _ANSWER} or number in self.posts:
             return
         self.seen_ms = max(self.seen_ms, posted)
@@ -185,21 +200,26 @@ class _Reading:
         )
 
     def take_comment(self, row: Mapping[str, str]) -> None:
-        post, said = int(row["PostId"]), _time(row)
+        post, said = int(row["PostId"]), self.time(row)
         self.seen_ms = max(self.seen_ms, said)
         self.comments.setdefault(post, array("q")).append(said)
         if "UserId" in row:
             self.spoken.setdefault(int(row["UserId"]), array("q")).append(said)
 
     def take_vote(self, row: Mapping[str, str]) -> None:
-        day = _time(row)
+        day = self.time(row)
         self.seen_ms = max(self.seen_ms, day)
         post = self.posts.get(int(row["PostId"]))
         if post is None or ("UserId" in row and int(row["UserId"]) == post.owner):
             return
         kept = {_UP: post.up, _DOWN: post.down, _ACCEPTED: post.accepted}.get(row["VoteTypeId"])
-        if kept is not None:
-            kept.append(day - day % DAY_MS + DAY_MS)
+        end_of_day = day - day % DAY_MS + DAY_MS
+        if kept is None:
+            return
+        if end_of_day <= post.posted_ms:
+            # Nobody votes on what is not there: its past must not tell that the post is coming.
+            raise ValueError
+        kept.append(end_of_day)
 
     def dataset(self, window_ms: int | None) -> Dataset:
         """Build the table."""
@@ -238,7 +258,9 @@ class _Reading:
                 columns.append(np.array(cells, dtype=np.float64))
         notes = []
         if self.bad_rows:
-            notes.append(f"{self.bad_rows:,} rows of the dump lack an attribute or hold no time: left out")
+            notes.append(
+                f"{self.bad_rows:,} rows of the dump lack an attribute or have an impossible time: left out"
+            )
         still_open = int(np.isnan(target).sum()) if target else 0
         if still_open:
             notes.append(f"{still_open:,} posts whose window was still open have no target")
@@ -254,7 +276,9 @@ class _Reading:
             transform=LOG1P,
             window_ms=window_ms or 0,
             notes=tuple(notes),
-            limits=LIMITS if window_ms else (*LIMITS, "Votes are totals at dump time: older posts had longer."),
+            limits=LIMITS
+            if window_ms
+            else (*LIMITS, "Votes are totals at dump time: older posts had longer."),
             task={"kind": "dump", "window_ms": window_ms},
         )
 
@@ -292,7 +316,8 @@ class _Known:
         if post.question or post.parent is None:
             return post.tags
         asked = self.reading.posts.get(post.parent)
-        return asked.tags if asked is not None else ()
+        # Dumps hold answers older than their question, after posts were merged: it was not there yet.
+        return asked.tags if asked is not None and asked.posted_ms <= post.posted_ms else ()
 
     def features(self, post: _Post) -> dict[str, float | str | None]:
         """Return everything known of a post at the moment it appeared."""
@@ -346,7 +371,10 @@ class _Known:
         yield "author_outcome", record.mean_settled(at)
         yield "author_comments", np.log1p(_before(said, at))
         yield "author_days", (at - record.posts[0]) / DAY_MS if before else np.nan
-        yield "author_hours_since_post", np.log1p((at - record.posts[before - 1]) / HOUR_MS) if before else np.nan
+        yield (
+            "author_hours_since_post",
+            np.log1p((at - record.posts[before - 1]) / HOUR_MS) if before else np.nan,
+        )
 
     def of_tags(self, tags: tuple[str, ...], at: int) -> Iterator[tuple[str, float]]:
         records = [self.tags[tag] for tag in tags]
@@ -355,7 +383,8 @@ class _Known:
             (bisect_right(record.ups, at) + 2.0) / (count + 1.0)
             for record, count in zip(records, used, strict=True)
         ]
-        outcomes = [amount for amount in (record.mean_settled(at) for record in records) if amount == amount]
+        settled = (record.mean_settled(at) for record in records)
+        outcomes = [amount for amount in settled if not np.isnan(amount)]
         yield "tags", float(len(tags))
         yield "tag_posts_most", np.log1p(max(used)) if used else np.nan
         yield "tag_posts_least", np.log1p(min(used)) if used else np.nan
@@ -423,13 +452,6 @@ def _text_features(body: str) -> dict[str, float]:
         "body_paragraphs": float(body.count("<p>")),
         "body_formulas": float(np.log1p(body.count("$") // 2)),
     }
-
-
-def _time(row: Mapping[str, str]) -> int:
-    text = row["CreationDate"]
-    # The dump writes UTC without saying so; a row that names a zone means it.
-    zone = "" if text.endswith("Z") or "+" in text[10:] or "-" in text[10:] else "Z"
-    return min(int(parse_time(f"{text[:64]}{zone}")), MAX_TIME_MS)
 
 
 def _before(times: array[int], at: int) -> int:

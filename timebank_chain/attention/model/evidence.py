@@ -171,7 +171,9 @@ def time_folds(data: Dataset, splits: int) -> tuple[Fold, ...]:
 def random_folds(data: Dataset, splits: int, seed: int) -> tuple[Fold, ...]:
     """Cut rows by chance: no evidence of anything, for comparison with others' figures only."""
     cut = need("sklearn.model_selection").KFold(n_splits=splits, shuffle=True, random_state=seed)
-    return tuple(Fold(train.astype(np.int64), test.astype(np.int64), 0) for train, test in cut.split(data.values))
+    return tuple(
+        Fold(train.astype(np.int64), test.astype(np.int64), 0) for train, test in cut.split(data.values)
+    )
 
 
 def validate(
@@ -190,7 +192,10 @@ def validate(
     for number, recipe in enumerate(recipes, start=1):
         found[recipe] = tuple(_predictions(recipe, data, fold, seed) for fold in folds)
         warm_up[recipe] = float(
-            sum(((first.target[one.test] - _predictions(recipe, first, one, seed)) ** 2).sum() for one in early)
+            sum(
+                ((first.target[one.test] - _predictions(recipe, first, one, seed)) ** 2).sum()
+                for one in early
+            )
         )
         if progress is not None:
             errors = [

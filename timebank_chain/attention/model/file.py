@@ -8,9 +8,9 @@
     seal               SHA-256 of manifest.json, hex
 
 Opening a file runs nothing: there is no pickle in it, and arrays are read by their declared shape only. It is
-refused unless it is exactly the file this module would write: members in order, stored, at a fixed date, every
-hash right. So any changed byte is noticed. Who can write files can also make a different, sound one: against
-that, ``expected_sha256`` compares the whole file with the hash its maker told.
+refused unless it is exactly the file this module would write: members in order, stored, at a fixed date,
+every hash right. So any changed byte is noticed. Who can write files can also make a different, sound one:
+against that, ``expected_sha256`` compares the whole file with the hash its maker told.
 """
 
 from __future__ import annotations
@@ -252,7 +252,10 @@ def _npy(array: Array) -> bytes:
     buffer = io.BytesIO()
     # Little-endian, rows first: the same bytes on every machine.
     np.lib.format.write_array(
-        buffer, np.ascontiguousarray(array, dtype="<i8" if whole else "<f8"), version=(1, 0), allow_pickle=False
+        buffer,
+        np.ascontiguousarray(array, dtype="<i8" if whole else "<f8"),
+        version=(1, 0),
+        allow_pickle=False,
     )
     return buffer.getvalue()
 

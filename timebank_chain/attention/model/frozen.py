@@ -246,7 +246,7 @@ def _check_encoding(arrays: Mapping[str, Array], columns: int) -> None:
 
 def _check_trees(arrays: Mapping[str, Array], width: int) -> None:
     nodes, trees = _length(arrays, "leaf"), _length(arrays, "first")
-    wanted = {name: (nodes,) for name in _TREES} | {"first": (trees,), "bias": (1,)}
+    wanted = dict.fromkeys(_TREES, (nodes,)) | {"first": (trees,), "bias": (1,)}
     _shapes(arrays, wanted, _ENCODING)
     _places(arrays, "first", nodes)
     for name in ("missing_left", "leaf"):

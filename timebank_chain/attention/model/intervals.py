@@ -105,7 +105,9 @@ class Decile:
         }
 
 
-def deciles(predicted: Floats, true: Floats, lower: Floats, upper: Floats, parts: int = 10) -> tuple[Decile, ...]:
+def deciles(
+    predicted: Floats, true: Floats, lower: Floats, upper: Floats, parts: int = 10
+) -> tuple[Decile, ...]:
     """Cut rows into equal parts by prediction and return each part's means and share inside."""
     order = np.argsort(predicted, kind="stable")
     return tuple(

@@ -99,7 +99,13 @@ def find_leaks(data: Dataset, *, seed: int = 0) -> tuple[Suspect, ...]:
         r2, rank = one.r2 or 0.0, abs(one.spearman or 0.0)
         if r2 >= ALONE_R2 or rank >= ALONE_SPEARMAN:
             found.append(
-                Suspect(name, "alone", r2, rank, f"alone it reaches R2 {r2:.2f}, Spearman {rank:.2f} on later rows")
+                Suspect(
+                    name,
+                    "alone",
+                    r2,
+                    rank,
+                    f"alone it reaches R2 {r2:.2f}, Spearman {rank:.2f} on later rows",
+                )
             )
     for name, one in scores.items():
         r2 = one.r2 or 0.0

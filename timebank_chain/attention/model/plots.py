@@ -13,6 +13,7 @@ from timebank_chain.attention.model.intervals import Decile
 from timebank_chain.errors import AttentionError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BLUE, _GREY, _ORANGE = "#2b6cb0", "#8a8f98", "#c05621"
@@ -127,7 +128,7 @@ def write_figure(path: Path, figure: Figure) -> None:
         part.unlink(missing_ok=True)
 
 
-def _axes():  # type: ignore[no-untyped-def]  # matplotlib's classes are there only with the extra
+def _axes() -> tuple[Figure, Axes]:
     need("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

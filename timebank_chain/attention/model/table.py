@@ -86,7 +86,9 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
     _check_availability(columns, task, numeric, time_ms, where)
     named, values = _features(columns, task, numeric, features, where)
     target = (
-        _numbers(columns[task.target], task.target, where) if task.target in columns else np.full(rows, np.nan)
+        _numbers(columns[task.target], task.target, where)
+        if task.target in columns
+        else np.full(rows, np.nan)
     )
     notes = []
     floor = -1.0 if task.transform == LOG1P else -math.inf
@@ -152,7 +154,7 @@ def _read_csv(path: Path) -> Columns:
                 if len(columns[0]) >= MAX_ROWS:
                     raise AttentionError(f"more than {MAX_ROWS:,} rows", where=str(path), hint="split it")
                 for column, cell in zip(columns, cells, strict=True):
-                    column.append(cell.strip())
+                    column.append(cell)
         except csv.Error as error:
             raise AttentionError(
                 f"not CSV: {error}",
@@ -213,7 +215,15 @@ def _need_columns(columns: Columns, task: Task, where: str, *, target: bool) -> 
 def _numeric_columns(columns: Columns, task: Task) -> tuple[str, ...]:
     if ALL not in task.numeric:
         return task.numeric
-    taken = {task.time, task.target, task.id, *task.categorical, *task.text_length, *task.ignore, *task.numeric}
+    taken = {
+        task.time,
+        task.target,
+        task.id,
+        *task.categorical,
+        *task.text_length,
+        *task.ignore,
+        *task.numeric,
+    }
     taken |= {when.removeprefix("column:") for when in task.available.values()}
     named = tuple(name for name in task.numeric if name != ALL)
     return named + tuple(name for name in columns if name not in taken and _all_numbers(columns[name]))
@@ -238,10 +248,12 @@ def _all_numbers(cells: Sequence[Any]) -> bool:
     return True
 
 
+def _empty(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip().lower() in EMPTY)
+
+
 def _number(cell: Any) -> float:
-    if cell is None or (isinstance(cell, str) and cell.lower() in EMPTY):
-        return math.nan
-    return float(cell)
+    return math.nan if _empty(cell) else float(cell)
 
 
 def _numbers(cells: Sequence[Any], column: str, where: str) -> Floats:
@@ -274,12 +286,12 @@ def _times(cells: Sequence[Any], task: Task, column: str, where: str) -> Floats:
 
 
 def _one_time(cell: Any, kind: str) -> float:
-    if cell is None or (isinstance(cell, str) and cell.lower() in EMPTY):
+    if _empty(cell):
         return math.nan
     if isinstance(cell, datetime):
         return float(parse_time((cell if cell.tzinfo else cell.replace(tzinfo=UTC)).isoformat()))
     if kind == "iso":
-        text = str(cell)
+        text = str(cell).strip()
         return float(parse_time(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text))
     number = float(cell)
     if kind == "age_days":
@@ -306,7 +318,7 @@ def _check_availability(
             late = int((recorded > time_ms).sum())
             if late:
                 raise CheckFailed(
-                    f"column {column!r} leaks: in {late:,} rows {other!r} says that it was recorded after posting",
+                    f"column {column!r} leaks: in {late:,} rows {other!r} says that it came after posting",
                     where=where,
                     hint=f"leave {column!r} out, or rebuild what was known at posting",
                 )
@@ -331,8 +343,10 @@ def _features(
         made[words] = (Feature(words), np.log1p([float(len(_WORD.findall(text))) for text in texts]))
     known = {feature.name: feature for feature in features or ()}
     for name in task.categorical:
-        cells = [None if cell is None or str(cell).lower() in EMPTY else str(cell) for cell in columns[name]]
-        words_of = known[name].words if name in known else tuple(sorted({one for one in cells if one is not None}))
+        cells = [None if _empty(cell) else str(cell).strip() for cell in columns[name]]
+        words_of = (
+            known[name].words if name in known else tuple(sorted({one for one in cells if one is not None}))
+        )
         made[name] = (Feature(name, CATEGORICAL, words_of), codes(cells, words_of))
     order = list(made) if features is None else [feature.name for feature in features]
     if not order:

@@ -170,7 +170,7 @@ class TrainedModel:
         later = np.isfinite(data.target) & (data.time_ms > self.learned.last_ms)
         if later.sum() < 2:
             raise AttentionError(
-                f"{int(later.sum())} rows are later than {format_time(self.learned.last_ms)} and have a target",
+                f"{int(later.sum())} rows with a target are later than {format_time(self.learned.last_ms)}",
                 hint="a model is judged on what came after its data: collect on, then evaluate",
             )
         rows = data.take(later)

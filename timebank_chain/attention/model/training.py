@@ -139,7 +139,7 @@ def train(
     folds = time_folds(choose, plan.splits)
     if not folds:
         raise AttentionError(
-            f"{len(choose)} rows to choose on, known before the last blocks: too few for {plan.splits} blocks of time",
+            f"{len(choose)} rows to choose on are too few for {plan.splits} blocks of time",
             where=where,
             hint="collect longer, take a shorter window, or fewer --splits",
         )
@@ -200,9 +200,7 @@ def _model(
         frozen=frozen,
         baselines={one.family: fit(one, learn, seed=plan.seed) for one in BASELINE_RECIPES},
         intervals=intervals,
-        learned=Learned(
-            rows.name, rows.digest(), len(rows), int(rows.time_ms[0]), int(rows.time_ms[-1])
-        ),
+        learned=Learned(rows.name, rows.digest(), len(rows), int(rows.time_ms[0]), int(rows.time_ms[-1])),
         seed=plan.seed,
         card=card,
     )

@@ -6,6 +6,7 @@ import csv
 import os
 import sys
 import tempfile
+import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,7 +30,9 @@ app = typer.Typer(
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="A CSV or Parquet table, or the folder of a Stack Exchange dump.", show_default=False
+        metavar="DATA",
+        help="A CSV or Parquet table, or the folder of a Stack Exchange dump.",
+        show_default=False,
     ),
 ]
 ModelFile = Annotated[
@@ -131,7 +134,7 @@ def train_command(
 
     Example: timebank attention model train dump/ --window 7d -o attention.model
 
-    Example: timebank attention model train posts.csv --time posted --target shares --known-after 7d -o a.model
+    Example: timebank attention model train posts.csv --time posted --target shares -o a.model
     """
     from timebank_chain.attention.model import Plan, train, verdict, write_model
 
@@ -161,7 +164,12 @@ def train_command(
     if as_json:
         print_json(
             "timebank.attention.model.train/1",
-            {"model": str(output), "sha256": digest, "verdict": verdict(model.card), "card": dict(model.card)},
+            {
+                "model": str(output),
+                "sha256": digest,
+                "verdict": verdict(model.card),
+                "card": dict(model.card),
+            },
         )
         return
     _print_card(model.card)
@@ -191,9 +199,7 @@ def evaluate_command(
     kept = read_model(model, expected_sha256=expected)
     found = kept.evaluate(_rows_for(kept, data))
     if picture is not None:
-        write_figure(
-            picture, calibration_figure(found.deciles, coverage=found.coverage, inside=found.inside)
-        )
+        write_figure(picture, calibration_figure(found.deciles, coverage=found.coverage, inside=found.inside))
     if as_json:
         print_json(
             "timebank.attention.model.evaluate/1",
@@ -321,7 +327,7 @@ def _training_rows(
             window_ms = int(parse_duration(window))
         except ValueError as error:
             raise UsageError(f"--window: {error}", hint="say 7d") from None
-        return dump_dataset(data, window_ms=window_ms, progress=progress)
+        return dump_dataset(data, window_ms=window_ms, now_ms=_now_ms(), progress=progress)
     if task is not None:
         if time is not None or target is not None:
             raise UsageError("both --task and --time or --target", hint="say it in one place")
@@ -341,12 +347,20 @@ def _rows_for(model: TrainedModel, data: Path) -> Dataset:
 
     if model.task.get("kind") == "dump":
         if not data.is_dir():
-            raise UsageError(f"the model learned from a dump, {data} is no folder", hint="name a dump's folder")
-        return dump_dataset(data, window_ms=model.task["window_ms"], progress=progress)
+            raise UsageError(
+                f"the model learned from a dump, {data} is no folder", hint="name a dump's folder"
+            )
+        return dump_dataset(data, window_ms=model.task["window_ms"], now_ms=_now_ms(), progress=progress)
     if data.is_dir():
-        raise UsageError(f"the model learned from a table, {data} is a folder", hint="name a CSV or Parquet file")
+        raise UsageError(
+            f"the model learned from a table, {data} is a folder", hint="name a CSV or Parquet file"
+        )
     task: Task = task_from_json(model.task["task"])
     return table_dataset(data, task, features=model.features)
+
+
+def _now_ms() -> int:
+    return int(clock.time() * 1_000)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -382,10 +396,7 @@ def _print_card(card: Mapping[str, Any]) -> None:
         print_table(
             "Random split: NOT EVIDENCE, for comparison only",
             ["model", ">MSE", ">R2", ">Spearman"],
-            [
-                (name, *_cells(one["mean"]))
-                for name, one in card["random_split"]["families"].items()
-            ],
+            [(name, *_cells(one["mean"])) for name, one in card["random_split"]["families"].items()],
         )
     for note in card["data"]["notes"]:
         say(f"note: {note}")
