@@ -18,7 +18,7 @@ DAY_MS = 24 * HOUR_MS
 MONDAY_MS = 1_704_067_200_000
 
 
-def community(rows: int = 400, *, seed: int = 0, noise: float = 0.3, signal: float = 1.0) -> Dataset:
+def community(rows: int = 400, *, seed: int = 0, noise: float = 0.8, signal: float = 1.0) -> Dataset:
     """Attention = skill + topic + noise; ``skill`` and ``topic`` are known, sometimes missing."""
     chance = np.random.default_rng(seed)
     skill = chance.normal(size=rows)

@@ -128,9 +128,7 @@ def test_network_predicts_as_scikit_learn() -> None:
     total = np.zeros(80)
     for number in range(NETWORKS):
         theirs = pipeline(
-            MLPRegressor(
-                hidden_layer_sizes=(16,), alpha=3, max_iter=40, batch_size=64, random_state=number
-            ),
+            MLPRegressor(hidden_layer_sizes=(16,), alpha=3, max_iter=40, batch_size=64, random_state=number),
             scaled=True,
         )
         with warnings.catch_warnings():
@@ -214,9 +212,7 @@ def test_same_seed_same_arrays(family: str) -> None:
         assert (other.arrays["0.0.weight"] != first.arrays["0.0.weight"]).any()
 
 
-HONEST = {
-    one.family: fit(one, community(150), seed=0) for one in (*FIRST.values(), *BASELINE_RECIPES)
-}
+HONEST = {one.family: fit(one, community(150), seed=0) for one in (*FIRST.values(), *BASELINE_RECIPES)}
 
 
 @pytest.mark.parametrize("kind", HONEST)

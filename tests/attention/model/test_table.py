@@ -107,9 +107,7 @@ def test_ages_put_the_oldest_first_and_say_so(tmp_path: Path) -> None:
 
 def test_rows_out_of_order_or_unusable_are_reported(tmp_path: Path) -> None:
     columns = {"t": [3, 1, "", 2, 4], "y": [1, 2, 3, "inf", ""], "a": [1, 2, 3, 4, 5]}
-    data = table_dataset(
-        write_csv(tmp_path / "t.csv", columns), Task(time="t", time_kind="s", target="y")
-    )
+    data = table_dataset(write_csv(tmp_path / "t.csv", columns), Task(time="t", time_kind="s", target="y"))
     assert data.ids == ("2", "1", "5")
     assert np.isnan(data.target[2])
     assert any("1 rows with an infinite or impossible target" in note for note in data.notes)
@@ -141,7 +139,9 @@ def test_predicting_knows_the_models_words(tmp_path: Path) -> None:
 def test_column_declared_known_later_is_caught_by_name(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "t.csv", table_columns(30))
     task = Task(time="posted", target="shares", numeric=("skill",), available={"skill": "3d"})
-    with pytest.raises(CheckFailed, match="column 'skill' leaks: it is declared to be known only 3d") as error:
+    with pytest.raises(
+        CheckFailed, match="column 'skill' leaks: it is declared to be known only 3d"
+    ) as error:
         table_dataset(path, task)
     assert error.value.exit_code == 3
 
