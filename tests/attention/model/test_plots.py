@@ -64,7 +64,7 @@ def test_undefined_blocks_are_left_out() -> None:
 def test_written_or_refused(tmp_path: Path) -> None:
     write_figure(tmp_path / "a.png", calibration())
     assert [one.name for one in tmp_path.iterdir()] == ["a.png"]
-    with pytest.raises(AttentionError, match="a picture named 'a.gif'"):
+    with pytest.raises(AttentionError, match=r"a picture named 'a\.gif'"):
         write_figure(tmp_path / "a.gif", calibration())
     with pytest.raises(AttentionError, match="cannot write the picture"):
         write_figure(tmp_path / "none" / "a.svg", calibration())

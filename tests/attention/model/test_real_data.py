@@ -22,7 +22,7 @@ from timebank_chain.attention.model.evidence import (
     time_folds,
     validate,
 )
-from timebank_chain.attention.model.frozen import RIDGE
+from timebank_chain.attention.model.frozen import NETWORK, RIDGE
 from timebank_chain.attention.model.recipes import BASELINE_RECIPES, RECIPES
 from timebank_chain.errors import CheckFailed
 
@@ -31,7 +31,9 @@ pytestmark = pytest.mark.data
 
 def test_quantum_computing_in_order_of_time() -> None:
     data = usable(dump_dataset(research_data("stackexchange_quantumcomputing")).labelled(), where="dump")
-    found = validate(data, (*RECIPES, *BASELINE_RECIPES), time_folds(data, 5), seed=0)
+    # The networks take most of the time, and the benchmark measures them.
+    recipes = [one for one in RECIPES if one.family != NETWORK]
+    found = validate(data, (*recipes, *BASELINE_RECIPES), time_folds(data, 5), seed=0)
     assert len(found.folds) == 5
     table = {name: mean_score(scores) for name, scores in rows_of(found).items()}
     assert (table["chosen"].r2 or 0) >= 0.142
