@@ -1,11 +1,11 @@
 """What the attention model is worth on real communities, beside honest baselines and others' figures.
 
-Usage: .venv/bin/python scripts/bench_attention_model.py [--data DIR] [--seed N] [--json]
+Usage: .venv/bin/python scripts/bench_attention_model.py [--data DIR] [--seed N] [--only KIND] [--json]
 
 Each table is measured in order of time: five blocks, each predicted from what was known before it, settings
 followed from the blocks before (`timebank_chain.attention.model.evidence`). Rows of the table are means over
 the blocks. Then a model is made as ``timebank attention model train`` makes it: how it does on the newest
-block of all, and how often its intervals held there. A random split stands beside it, to show how it flatters.
+block of all, and how often its intervals held there. A random split beside it shows how it flatters.
 
 Quantum Computing is measured three times: up-votes within 7 and within 14 days, learning only from what was
 known; and up-votes until the dump, learned from at once, which nobody could have done at the time but is how
@@ -123,6 +123,7 @@ def main() -> None:
     shared = setting("TIMEBANK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=Path(shared), metavar="DIR")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--only", choices=("news", "dump"), help="one community's tables")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args()
     folder: Path = given.data
@@ -154,6 +155,8 @@ def main() -> None:
     )
     results = {}
     for title, kind, read, at_random in tables:
+        if given.only not in {None, kind}:
+            continue
         print(f"measuring: {title}", file=sys.stderr)
         results[title] = {**measure(read(), given.seed, at_random=at_random), "compared": COMPARED[kind]}
         if not given.json:

@@ -3,9 +3,9 @@
 model
 ├── the same data and seed: the same file, byte for byte; another seed: another
 ├── learns a signal, and says that it beats the baselines on later rows
-├── pure noise: a baseline is kept, or the card says that the model does not beat it
+├── pure noise: nothing better than a mean comes out, and a kept baseline is called one
 ├── intervals hold about their share of later rows
-└── no network asked for: none tried
+└── only the families asked for are tried
 blocks
 ├── nothing the rehearsal is measured on was chosen, fitted or calibrated on
 └── rows whose window was open at a boundary are in no block before it
@@ -58,6 +58,7 @@ def test_same_seed_same_file() -> None:
 def test_signal_is_learned() -> None:
     model = train(community(600), QUICK)
     assert model.recipe.family == RIDGE
+    assert set(model.card["time_ordered"]["families"]) == {*BASELINES, RIDGE, "chosen"}
     assert model.card["rehearsal"]["beats_baselines"] is True
     assert model.card["rehearsal"]["model"]["r2"] > 0.1
     assert "below that of the best baseline" in verdict(model.card)
@@ -69,9 +70,8 @@ def test_noise_is_not_sold_as_a_model(seed: int) -> None:
     model = train(community(400, seed=seed, signal=0.0), Plan(families=(RIDGE, "boosting"), splits=3))
     kept = model.recipe.family in BASELINES
     assert model.card["model"]["is_baseline"] is kept
-    assert (
-        kept or not model.card["rehearsal"]["beats_baselines"] or model.card["rehearsal"]["model"]["r2"] < 0.1
-    )
+    # On 60 rows a useless model may come out a little ahead by chance, not more.
+    assert model.card["rehearsal"]["model"]["r2"] < 0.1
     if kept:
         assert "that is what was kept" in verdict(model.card)
 
