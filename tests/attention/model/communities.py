@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from timebank_chain.attention.model.dataset import CATEGORICAL, Dataset, Feature, Floats
+from timebank_chain.attention.model.task import Task
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -40,7 +41,7 @@ def community(rows: int = 400, *, seed: int = 0, noise: float = 0.8, signal: flo
         values=np.column_stack([skill, length, topic]),
         target_name="votes",
         window_ms=DAY_MS,
-        task={"kind": "table", "task": {}},
+        task={"kind": "table", "task": Task(time="posted", target="votes").to_json()},
     )
 
 

@@ -18,6 +18,7 @@ later
 ├── evaluation leaves out every row the model may have seen
 ├── without later rows there is none
 ├── words in another order mean the same; unseen ones are counted
+├── ages in days tell no time in another table
 └── data of another kind are refused
 """
 
@@ -29,7 +30,7 @@ import numpy as np
 import pytest
 
 from tests.attention.model.communities import DAY_MS, HOUR_MS, community
-from timebank_chain.attention.model import card_markdown, training, verdict
+from timebank_chain.attention.model import Task, card_markdown, training, verdict
 from timebank_chain.attention.model.dataset import CATEGORICAL, Dataset, Feature
 from timebank_chain.attention.model.file import encode_model
 from timebank_chain.attention.model.frozen import BASELINES, NETWORK, RIDGE
@@ -141,6 +142,8 @@ def test_too_few_rows_are_refused() -> None:
     data = community(150)
     with pytest.raises(AttentionError, match="too few for 3 blocks of time"):
         train(replace(data, known_ms=data.time_ms + 12 * DAY_MS), QUICK)
+    with pytest.raises(AttentionError, match="0 rows to choose on"):
+        train(replace(data, known_ms=data.time_ms + 16 * DAY_MS), QUICK)
     with pytest.raises(AttentionError, match="rows to calibrate an interval of 99%"):
         train(community(400), replace(QUICK, coverage=0.99))
 
@@ -178,6 +181,13 @@ def test_only_later_rows_judge() -> None:
     assert found.model == MODEL.evaluate(later).model
     with pytest.raises(AttentionError, match="0 rows with a target are later"):
         MODEL.evaluate(data)
+
+
+def test_ages_tell_no_later_time() -> None:
+    task = Task(time="age", target="votes", time_kind="age_days").to_json()
+    aged = replace(MODEL, task={"kind": "table", "task": task})
+    with pytest.raises(AttentionError, match="ages in days"):
+        aged.evaluate(later_than(community(300), 50, 3))
 
 
 def test_words_in_another_order_mean_the_same() -> None:

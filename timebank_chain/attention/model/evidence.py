@@ -159,6 +159,8 @@ def time_folds(data: Dataset, splits: int) -> tuple[Fold, ...]:
     Expanding windows as scikit-learn's `TimeSeriesSplit` cuts them, less the rows not yet known at the
     block's beginning. A block with fewer than `MIN_TRAINING` rows to learn from is passed over.
     """
+    if len(data) <= splits:
+        return ()
     cut = need("sklearn.model_selection").TimeSeriesSplit(n_splits=splits)
     folds = []
     for earlier, test in cut.split(data.values):

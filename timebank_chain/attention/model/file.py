@@ -28,10 +28,12 @@ from typing import Any
 
 import numpy as np
 
+from timebank_chain.attention.model.card import card_markdown
 from timebank_chain.attention.model.dataset import CATEGORICAL, NUMERIC, TRANSFORMS, Feature
 from timebank_chain.attention.model.frozen import BASELINES, FAMILIES, Array, BadArrays, Frozen, check
-from timebank_chain.attention.model.intervals import Intervals
+from timebank_chain.attention.model.intervals import Decile, Intervals
 from timebank_chain.attention.model.recipes import Recipe
+from timebank_chain.attention.model.task import task_from_json
 from timebank_chain.attention.model.trained import Learned, TrainedModel
 from timebank_chain.documents import TooLarge, parse_json, read_small
 from timebank_chain.errors import AttentionError
@@ -212,11 +214,19 @@ def _model(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Trained
     if not np.isfinite(ends).all() or ends[0] > ends[1] or target["transform"] not in TRANSFORMS:
         raise BadArrays("intervals or target: not ours")
     card = parse_json(members[_CARD])
-    if not isinstance(card, dict):
+    # What is shown later must be there: a card that cannot be written is none.
+    card_markdown(card)
+    parts = [Decile(**one) for one in card["rehearsal"]["deciles"]]
+    if not all(np.isfinite([one.predicted, one.observed, one.lower, one.upper]).all() for one in parts):
         raise BadArrays("card.json: no card")
+    task = dict(manifest["task"])
+    if task["kind"] == "table":
+        task_from_json(task["task"])
+    elif task["kind"] != "dump" or not isinstance(task["window_ms"], int | None):
+        raise BadArrays("task: not ours")
     return TrainedModel(
         features=features,
-        task=dict(manifest["task"]),
+        task=task,
         target_name=str(target["name"]),
         transform=str(target["transform"]),
         window_ms=int(target["window_ms"]),

@@ -315,10 +315,12 @@ def _check_availability(
         if when.startswith("column:"):
             other = when.removeprefix("column:")
             recorded = _times(columns[other], task, other, where)
-            late = int((recorded > time_ms).sum())
+            filled = np.array([not _empty(cell) for cell in columns[column]])
+            # A value that nobody knows the time of is no value known at posting.
+            late = int((filled & ~np.isnan(time_ms) & ~(recorded <= time_ms)).sum())
             if late:
                 raise CheckFailed(
-                    f"column {column!r} leaks: in {late:,} rows {other!r} says that it came after posting",
+                    f"column {column!r} leaks: in {late:,} rows {other!r} does not say it was known at posting",
                     where=where,
                     hint=f"leave {column!r} out, or rebuild what was known at posting",
                 )

@@ -167,6 +167,11 @@ class TrainedModel:
         AttentionError
             If there are no such rows, or the data have other features.
         """
+        if self.task.get("kind") == "table" and self.task["task"]["time"]["kind"] == "age_days":
+            raise AttentionError(
+                "the model learned from ages in days, which tell no time in another table",
+                hint="train on a table with times, then evaluate on a later one",
+            )
         later = np.isfinite(data.target) & (data.time_ms > self.learned.last_ms)
         if later.sum() < 2:
             raise AttentionError(
