@@ -153,7 +153,7 @@ def test_column_recorded_later_is_caught_by_name(tmp_path: Path) -> None:
     assert table_dataset(write_csv(tmp_path / "t.csv", columns), task).names == ("skill",)
     for late in ("2030-01-01T00:00:00Z", ""):
         columns["taken"][4] = late
-        with pytest.raises(CheckFailed, match="column 'skill' leaks: in 1 rows 'taken' does not say"):
+        with pytest.raises(CheckFailed, match="column 'skill' leaks: in 1 rows 'taken' does not say so"):
             table_dataset(write_csv(tmp_path / "t.csv", columns), task)
     columns["skill"][4] = ""
     assert len(table_dataset(write_csv(tmp_path / "t.csv", columns), task)) == 30

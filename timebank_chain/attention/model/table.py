@@ -320,7 +320,7 @@ def _check_availability(
             late = int((filled & ~np.isnan(time_ms) & ~(recorded <= time_ms)).sum())
             if late:
                 raise CheckFailed(
-                    f"column {column!r} leaks: in {late:,} rows {other!r} does not say it was known at posting",
+                    f"column {column!r} leaks: in {late:,} rows {other!r} does not say so early",
                     where=where,
                     hint=f"leave {column!r} out, or rebuild what was known at posting",
                 )
