@@ -5,6 +5,7 @@ model
 ├── learns a signal, and says that it beats the baselines on later rows
 ├── pure noise: nothing better than a mean comes out, and a kept baseline is called one
 ├── intervals hold about their share of later rows
+├── an anchored one says that it ages
 └── only the families asked for are tried
 blocks
 ├── nothing the rehearsal is measured on was chosen, fitted or calibrated on
@@ -34,6 +35,7 @@ from timebank_chain.attention.model import Task, card_markdown, training, verdic
 from timebank_chain.attention.model.dataset import CATEGORICAL, Dataset, Feature
 from timebank_chain.attention.model.file import encode_model
 from timebank_chain.attention.model.frozen import BASELINES, NETWORK, RIDGE
+from timebank_chain.attention.model.recipes import RECIPES
 from timebank_chain.attention.model.training import Plan, train
 from timebank_chain.errors import AttentionError, UsageError
 
@@ -134,6 +136,16 @@ def test_card_tells_what_a_reader_needs() -> None:
         "Intervals meant to hold 90%",
     ):
         assert words in page
+
+
+def test_anchored_model_says_that_it_ages(monkeypatch: pytest.MonkeyPatch) -> None:
+    anchored = next(one for one in RECIPES if "anchored" in dict(one.settings))
+    # Only what is tried is changed: which recipe wins is chance otherwise.
+    monkeypatch.setattr(training, "RECIPES", (anchored,))
+    model = train(community(400), QUICK)
+    assert model.recipe == anchored
+    assert any("train it anew as time goes on" in limit for limit in model.card["limits"])
+    assert not any("train it anew" in limit for limit in MODEL.card["limits"])
 
 
 def test_too_few_rows_are_refused() -> None:

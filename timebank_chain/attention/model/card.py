@@ -23,6 +23,9 @@ _LIMITS = (
     "calibrated on; the share measured on later rows is above.",
     "Leaks too weak to look suspicious are found only if columns are declared with the time they are known.",
 )
+_OF_ANCHORED = (
+    "Its predictions start from the level of the last week it learned from: train it anew as time goes on.",
+)
 
 
 def card_document(
@@ -78,7 +81,7 @@ def card_document(
             "suspects": [one.to_json() for one in suspects],
             "trusted": sorted(trusted),
         },
-        "limits": [*data.limits, *_LIMITS],
+        "limits": [*data.limits, *_LIMITS, *(_OF_ANCHORED if "anchored" in dict(recipe.settings) else ())],
     }
     if random is not None:
         document["random_split"] = {

@@ -212,7 +212,8 @@ def _network(data: Dataset, settings: Mapping[str, float], seed: int) -> Frozen:
             hidden_layer_sizes=(int(settings["hidden"]),),
             alpha=settings["penalty"],
             max_iter=int(settings["passes"]),
-            batch_size=min(64, len(data)),
+            # Steps of a fixed size would take hours over millions of rows.
+            batch_size=min(max(64, len(data) // 100), len(data)),
             random_state=seed * NETWORKS + network,
         )
         with warnings.catch_warnings():
