@@ -1,0 +1,141 @@
+"""Pictures of how a model does: drawn without a screen, the same bytes for the same figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from timebank_chain.attention.extra import need
+from timebank_chain.attention.model.evidence import Score
+from timebank_chain.attention.model.intervals import Decile
+from timebank_chain.errors import AttentionError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE, _GREY, _ORANGE = "#2b6cb0", "#8a8f98", "#c05621"
+
+
+def calibration_figure(
+    parts: Sequence[Decile],
+    *,
+    coverage: float,
+    inside: float,
+    title: str = "Predicted and observed attention",
+    unit: str = "log(1 + attention)",
+) -> Figure:
+    """Draw predicted against observed by tenths of the prediction, with the mean interval of each tenth.
+
+    Parameters
+    ----------
+    parts
+        From `Evaluation.deciles`.
+    coverage, inside
+        Share of rows meant to lie in their interval, and share that did.
+    title, unit
+        Words on the picture.
+    """
+    figure, axes = _axes()
+    predicted = [one.predicted for one in parts]
+    axes.plot(
+        (min(predicted), max(predicted)),
+        (min(predicted), max(predicted)),
+        color=_GREY,
+        linestyle="--",
+        linewidth=1,
+        label="predicted = observed",
+    )
+    axes.vlines(
+        predicted,
+        [one.lower for one in parts],
+        [one.upper for one in parts],
+        color=_BLUE,
+        alpha=0.35,
+        linewidth=4,
+        label=f"interval: meant {coverage:.0%}, held {inside:.1%}",
+    )
+    axes.plot(
+        predicted,
+        [one.observed for one in parts],
+        color=_ORANGE,
+        marker="o",
+        linewidth=1.5,
+        label="observed mean",
+    )
+    axes.set_xlabel(f"predicted {unit}, mean of each tenth")
+    axes.set_ylabel(f"observed {unit}")
+    axes.set_title(title)
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def blocks_figure(
+    scores: Mapping[str, Sequence[Score]], *, title: str = "R2 by block of time, oldest first"
+) -> Figure:
+    """Draw each model's R2 block by block; below zero is worse than knowing the block's own mean."""
+    figure, axes = _axes()
+    for name, blocks in scores.items():
+        drawn = [(place, one.r2) for place, one in enumerate(blocks, start=1) if one.r2 is not None]
+        # Far below zero all are useless, and would hide the others.
+        axes.plot(
+            [place for place, _ in drawn],
+            [max(r2, -1.0) for _, r2 in drawn],
+            marker="o",
+            linewidth=1.5,
+            label=name,
+        )
+    axes.axhline(0.0, color=_GREY, linewidth=1)
+    axes.set_xlabel("block of time")
+    axes.set_ylabel("R2 (cut at -1)")
+    axes.set_title(title)
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    return figure
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """Return a figure as ``png`` or ``svg``, without date or chance in it."""
+    need("matplotlib")
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "timebank", "svg.fonttype": "path"}):
+        metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as its file's name says, ``.png`` or ``.svg``.
+
+    Raises
+    ------
+    AttentionError
+        If the name ends otherwise, or the file cannot be written.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in {"png", "svg"}:
+        raise AttentionError(f"a picture named {path.name!r}", hint="end its name in .png or .svg")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(figure_bytes(figure, kind))
+        part.replace(path)
+    except OSError as error:
+        raise AttentionError(f"cannot write the picture: {error.strerror}", where=str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _axes() -> tuple[Figure, Axes]:
+    need("matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # No pyplot: it keeps figures alive and asks for a screen.
+    figure = Figure(figsize=(7.0, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
