@@ -56,7 +56,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(history: Path) -> tuple[Path, dict[str, Any]]:
     model = history.parent / "community.recommender"
-    code, out, err = run("train", history, "--out", model, "--split", "last:2", "--json")
+    code, out, err = run("train", history, "--output", model, "--split", "last:2", "--json")
     assert code == 0, err
     assert "candidate 1 of" in err
     return model, json.loads(out)
@@ -72,7 +72,7 @@ def suggestions(member: str, history: Path, model: Path, *more: object) -> list[
 def test_equal_recommenders_are_equal_files(trained: tuple[Path, dict[str, Any]], history: Path) -> None:
     model, document = trained
     again = history.parent / "again.recommender"
-    code, out, _ = run("train", history, "--out", again, "--split", "last:2")
+    code, out, _ = run("train", history, "--output", again, "--split", "last:2")
     assert code == 0
     assert again.read_bytes() == model.read_bytes()
     assert document["sha256"] in out
@@ -159,7 +159,7 @@ def test_kind_shows_only_that_kind(tmp_path: Path) -> None:
     history = tmp_path / "thanks.csv"
     history.write_text("\n".join(lines) + "\n", "utf-8")
     model = tmp_path / "thanks.recommender"
-    assert run("train", history, "--out", model, "--split", "time:.2")[0] == 0
+    assert run("train", history, "--output", model, "--split", "time:.2")[0] == 0
     found = suggestions("member-06", history, model, "--kind", "member", "-k", 80)
     assert {one["kind"] for one in found} == {"member"}
     assert "member-06" not in {one["item"] for one in found}
@@ -195,7 +195,7 @@ def test_evaluate_writes_nothing(history: Path) -> None:
             2,
             "'film' is no kind",
         ),
-        (("train", "HISTORY", "--split", "last:2", "--out", "NOWHERE/x"), 1, "cannot be written"),
+        (("train", "HISTORY", "--split", "last:2", "--output", "NOWHERE/x"), 1, "cannot be written"),
     ],
 )
 def test_wrong_use_has_a_way_out(history: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

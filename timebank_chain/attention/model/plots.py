@@ -1,16 +1,13 @@
-"""Pictures of how a model does: drawn without a screen, the same bytes for the same figures."""
+"""How a model does, as pictures."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timebank_chain.attention.extra import need
 from timebank_chain.attention.model.evidence import Score
 from timebank_chain.attention.model.intervals import Decile
-from timebank_chain.errors import AttentionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,39 +90,6 @@ def blocks_figure(
     axes.set_title(title)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     return figure
-
-
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """Return a figure as ``png`` or ``svg``, without date or chance in it."""
-    need("matplotlib")
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "timebank", "svg.fonttype": "path"}):
-        metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-        figure.savefig(buffer, format=kind, metadata=metadata)
-    return buffer.getvalue()
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as its file's name says, ``.png`` or ``.svg``.
-
-    Raises
-    ------
-    AttentionError
-        If the name ends otherwise, or the file cannot be written.
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in {"png", "svg"}:
-        raise AttentionError(f"a picture named {path.name!r}", hint="end its name in .png or .svg")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(figure_bytes(figure, kind))
-        part.replace(path)
-    except OSError as error:
-        raise AttentionError(f"cannot write the picture: {error.strerror}", where=str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _axes() -> tuple[Figure, Axes]:

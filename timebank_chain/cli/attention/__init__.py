@@ -16,7 +16,18 @@ app = typer.Typer(
 )
 
 #: Areas in the order of the data's way; each module offers ``app`` (several verbs) or ``command``.
-AREAS = ("collect", "model", "forecast", "monitor", "dashboard", "suspects", "release", "recommend", "experiment")
+AREAS = (
+    "collect",
+    "model",
+    "forecast",
+    "monitor",
+    "dashboard",
+    "suspects",
+    "release",
+    "recommend",
+    "experiment",
+    "report",
+)
 
 for _area in AREAS:
     _module = importlib.import_module(f"timebank_chain.cli.attention.{_area}")

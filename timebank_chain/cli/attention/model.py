@@ -194,12 +194,18 @@ def evaluate_command(
     Example: timebank attention model evaluate a.model later.csv --json
     """
     from timebank_chain.attention.model import read_model
-    from timebank_chain.attention.model.plots import calibration_figure, write_figure
+    from timebank_chain.attention.model.plots import calibration_figure
+    from timebank_chain.attention.pictures import picture_kind, write_picture
 
+    if picture is not None:
+        picture_kind(picture)
     kept = read_model(model, expected_sha256=expected)
     found = kept.evaluate(_rows_for(kept, data))
     if picture is not None:
-        write_figure(picture, calibration_figure(found.deciles, coverage=found.coverage, inside=found.inside))
+        write_picture(
+            picture,
+            lambda: calibration_figure(found.deciles, coverage=found.coverage, inside=found.inside),
+        )
     if as_json:
         print_json(
             "timebank.attention.model.evaluate/1",
@@ -283,17 +289,20 @@ def card_command(
     """
     from timebank_chain.attention.model import card_markdown, read_model
     from timebank_chain.attention.model.intervals import Decile
-    from timebank_chain.attention.model.plots import calibration_figure, write_figure
+    from timebank_chain.attention.model.plots import calibration_figure
+    from timebank_chain.attention.pictures import picture_kind, write_picture
 
+    if picture is not None:
+        picture_kind(picture)
     kept = read_model(model, expected_sha256=expected)
     text = card_markdown(kept.card)
     if output is not None:
         _write(output, text)
     if picture is not None:
         seen = kept.card["rehearsal"]
-        write_figure(
+        write_picture(
             picture,
-            calibration_figure(
+            lambda: calibration_figure(
                 [Decile(**one) for one in seen["deciles"]],
                 coverage=seen["intervals"]["coverage"],
                 inside=seen["intervals"]["inside"],

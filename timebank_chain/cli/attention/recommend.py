@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="What a member may like next: activities, offers, other members.\n\n"
-    "Example: timebank attention recommend train dump/ --out community.recommender",
+    "Example: timebank attention recommend train dump/ -o community.recommender",
     no_args_is_help=True,
 )
 
@@ -85,7 +85,9 @@ def evaluate(
 @app.command("train")
 def train(
     history: History,
-    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to keep the recommender.")],
+    out_file: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to keep the recommender.")
+    ],
     split: SplitOption = _DEFAULT_SPLIT,
     length: Length = 10,
     floor: Floor = 0.1,
@@ -97,7 +99,7 @@ def train(
 
     The file holds items and how they hang together, and no member.
 
-    Example: timebank attention recommend train dump/ --out community.recommender
+    Example: timebank attention recommend train dump/ -o community.recommender
     """
     from timebank_chain.attention.recommend import Recommender, save_recommender
     from timebank_chain.attention.recommend.rankers import make_ranker

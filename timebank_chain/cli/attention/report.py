@@ -1,0 +1,222 @@
+"""``timebank attention report``: forecast, warnings, models and experiments in one HTML page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timebank_chain.cli.attention.forecast import AsOf, MappingFile, moment, open_feed
+from timebank_chain.cli.options import AsJson, progress
+from timebank_chain.cli.output import print_json, say
+from timebank_chain.errors import AttentionError, UsageError
+from timebank_chain.units import format_time
+
+if TYPE_CHECKING:
+    from timebank_chain.activity import ActivityTable
+    from timebank_chain.attention.monitor import Series
+    from timebank_chain.attention.report import Section
+
+_SPAN_MS = 28 * 86_400_000
+
+
+def command(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="HTML page to write.")],
+    feed: Annotated[
+        Path | None,
+        typer.Option("--feed", metavar="FEED", help="Feed or activity table: forecast, warnings, suspects."),
+    ] = None,
+    mapping: MappingFile = None,
+    epochs: Annotated[
+        Path | None,
+        typer.Option("--epochs", metavar="DIR", help="Published epochs: value and mint are forecast too."),
+    ] = None,
+    as_of: AsOf = "latest",
+    rate: Annotated[
+        float, typer.Option("--rate", metavar="SHARE", help="Share of ordinary steps that may be warned of.")
+    ] = 0.01,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE", help="A file of `attention model train`.")
+    ] = None,
+    recommender: Annotated[
+        Path | None,
+        typer.Option("--recommender", metavar="FILE", help="A file of `attention recommend train`."),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="An experiment's plan; needs --log.")
+    ] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="The experiment's log.")] = None,
+    exposures: Annotated[
+        Path | None, typer.Option("--exposures", metavar="FILE", help="What was shown, if a guardrail asks.")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "Attention",
+    as_json: AsJson = False,
+) -> None:
+    """Put forecast, warnings, calibration, recommendations and an experiment into one HTML page.
+
+    What is given is shown; the page loads nothing from elsewhere and has no script. A part that cannot be
+    made stands in the page with its reason, and the exit code is 1.
+
+    Example: timebank attention report --feed activity.parquet --model attention.model -o report.html
+
+    Example: timebank attention report --plan plan.json --log log.csv --recommender c.recommender -o r.html
+    """
+    if (plan is None) != (log is None):
+        raise UsageError("an experiment needs both --plan and --log", hint="give both or neither")
+    if exposures is not None and plan is None:
+        raise UsageError("--exposures belongs to an experiment", hint="give --plan and --log")
+    if not any((feed, model, recommender, plan)):
+        raise UsageError("there is nothing to report", hint="give --feed, --model, --recommender or --plan")
+    if not output.parent.is_dir():
+        raise UsageError(f"no such folder: {output.parent}", hint="make it first")
+    from timebank_chain.attention.report import render
+
+    now_ms = time.time_ns() // 1_000_000
+    sections: list[Section] = []
+    failed: list[AttentionError] = []
+    if feed is not None:
+        sections += _feed_sections(feed, mapping, epochs, as_of, rate, now_ms, failed)
+    if model is not None:
+        progress(f"reading {model}")
+        sections.append(_model_section(model))
+    if recommender is not None:
+        progress(f"reading {recommender}")
+        sections.append(_recommender_section(recommender))
+    if plan is not None and log is not None:
+        progress(f"analysing {log}")
+        sections.append(_experiment_section(plan, log, exposures, now_ms))
+    progress("drawing")
+    _write(output, render(title, f"Made {format_time(now_ms)}", sections))
+    if as_json:
+        print_json(
+            "timebank.attention.report/1",
+            {
+                "output": str(output),
+                "sections": [one.title for one in sections],
+                "failed": [str(one) for one in failed],
+            },
+        )
+        if failed:
+            raise typer.Exit(1)  # said in the document already
+        return
+    say(f"page: {output}")
+    if failed:
+        raise failed[0]
+
+
+def _feed_sections(
+    feed: Path,
+    mapping: Path | None,
+    epochs: Path | None,
+    as_of: str | None,
+    rate: float,
+    now_ms: int,
+    failed: list[AttentionError],
+) -> list[Section]:
+    from timebank_chain.attention.monitor import DetectorSettings, judge
+    from timebank_chain.attention.monitor.series import HOUR_MS
+    from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, spans_of, suspects
+    from timebank_chain.attention.report import Section, suspects_section, warnings_section
+
+    progress(f"reading {feed}")
+    source = open_feed(feed, mapping, keep_acts=True)
+    source.read(now_ms=now_ms)
+    until = moment(as_of, now_ms)
+    if until < 0:
+        until = source.latest_ms or now_ms
+    activity = source.series(step_ms=HOUR_MS, until_ms=until)
+    table, name = source.table(), str(feed)
+
+    def attempt(title: str, make: Callable[[], Section]) -> Section:
+        try:
+            return make()
+        except AttentionError as error:
+            failed.append(error)
+            return Section(title, name, warning=f"Not made: {error.message}. {error.hint or ''}")
+
+    def warnings() -> Section:
+        progress(f"judging {len(activity):,} hours")
+        return warnings_section(judge(activity, DetectorSettings(rate=rate)), name)
+
+    def stand_out(acts: ActivityTable) -> Section:
+        progress(f"scoring members by {len(acts):,} acts")
+        now, earlier = spans_of(acts, Praise.none(), start_ms=until - _SPAN_MS, end_ms=until)
+        return suspects_section(suspects(now, earlier, SuspicionSettings()), f"{name}, the last 28 days")
+
+    sections = [
+        attempt("What comes next", lambda: _forecast(activity, epochs, name)),
+        attempt("What does not fit", warnings),
+    ]
+    if table is not None:
+        sections.append(attempt("Who stands out", lambda: stand_out(table)))
+    return sections
+
+
+def _forecast(activity: Series, epochs: Path | None, name: str) -> Section:
+    from timebank_chain.attention.monitor import outlook
+    from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
+    from timebank_chain.attention.report import forecast_section
+
+    others: list[Series] = []
+    length = 7 * DAY_MS
+    if epochs is not None:
+        from timebank_chain.attention.monitor.ledger import epoch_series
+
+        found, length = epoch_series(epochs)
+        others = list(found.values())
+    horizons = {"hour": 1, "day": 24, "epoch": max(1, round(length / HOUR_MS))}
+    progress(f"trying forecasts of {activity.name} on {len(activity):,} hours")
+    made, notes = [outlook(activity, horizons)], []
+    for one in others:
+        progress(f"trying forecasts of {one.name} on {len(one):,} hours")
+        try:
+            made.append(outlook(one, horizons))
+        except AttentionError as error:
+            notes.append(f"No forecast of {one.name}: {error.message}.")
+    return forecast_section(activity, made, notes, name if epochs is None else f"{name}, {epochs}")
+
+
+def _model_section(path: Path) -> Section:
+    from timebank_chain.attention.model import read_model
+    from timebank_chain.attention.report import model_section
+
+    kept = read_model(path)
+    return model_section(kept.card, f"{path}, data SHA-256 {kept.card['data']['sha256']}")
+
+
+def _recommender_section(path: Path) -> Section:
+    from timebank_chain.attention.recommend import load_recommender
+    from timebank_chain.attention.report import recommender_section
+
+    kept = load_recommender(path)
+    return recommender_section(kept, f"{path}, data SHA-256 {kept.data_hash}")
+
+
+def _experiment_section(plan_file: Path, log_file: Path, exposures: Path | None, now_ms: int) -> Section:
+    from timebank_chain.attention.experiment.analyse import analyse
+    from timebank_chain.attention.experiment.log import read_exposures, read_log, require_exposures
+    from timebank_chain.attention.experiment.plan import read_plan
+    from timebank_chain.attention.report import experiment_section
+
+    plan = read_plan(plan_file)
+    column = require_exposures(plan, exposures)
+    log = read_log(log_file, plan)
+    shown = None if exposures is None or column is None else read_exposures(exposures, column, log)
+    found = analyse(plan, log, shown, now_ms=now_ms)
+    return experiment_section(found, f"{plan_file} (hash 0x{plan.hash().hex()}), {log_file}")
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise AttentionError(
+            f"cannot write the page: {error.strerror}", where=str(path), hint="choose another file"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
