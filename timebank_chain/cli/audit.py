@@ -40,6 +40,14 @@ def command(
             help="Raw activity table (Parquet): also check that published record ids are its records'.",
         ),
     ] = None,
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased",
+            metavar="FILE",
+            help="Who was erased since (`timebank attention privacy erase` wrote it): with --activity.",
+        ),
+    ] = None,
     artifacts: Annotated[
         Path | None,
         typer.Option(
@@ -75,12 +83,15 @@ def command(
             raise UsageError(f"no such {kind}: {path}", hint=f"check {option}")
     if activity is not None and not activity.is_file():
         raise UsageError(f"no such file: {activity}", hint="check --activity")
+    if erased is not None and (activity is None or not erased.is_file()):
+        raise UsageError(f"--erased {erased}: no such file, or no --activity beside it", hint="check both")
     report = run_audit(
         connect(rpc_url),
         load_deployment(manifest),
         folder,
         deployment_file=manifest,
         activity=activity,
+        erased=erased,
         artifacts=artifacts,
         from_block=from_block,
         to_block=to_block,

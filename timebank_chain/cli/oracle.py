@@ -189,7 +189,7 @@ def run(
         if dry_run:
             from dataclasses import replace
 
-            settings = replace(settings, state=journal.path.parent)
+            settings = replace(settings, state=journal.path.parent, erased=settings.erased_path)
         if forget_feed:
             journal.forget_feed()
         daemon = OracleDaemon(timebank, settings, signers, journal, SystemClock(stop), stop=stop)
@@ -256,6 +256,7 @@ def sign(
     from timebank_chain.epoch import epoch_folder, read_epoch, read_policy
     from timebank_chain.epoch.file import read_header
     from timebank_chain.oracle.recompute import final_records, require_signable
+    from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
     from timebank_chain.oracle.sign import sign_header, write_signature
 
     if trust_published + drill + (feed is not None) + (activity is not None) != 1:
@@ -285,7 +286,8 @@ def sign(
             return final == header.hash()
 
         known = final_records(folder, published, is_final=is_final)
-        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
+        forgotten = folder / STATE_FOLDER / ERASED_FILE
+        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known, forgotten)
         require_signable(published, previous, rules, source)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")

@@ -1,0 +1,15 @@
+"""Whose data it is: takes a community's raw data, gives out what each may see, and lets a person go.
+
+- ``keys``        key files of mode 0600, and the keyring whose keys open sealed files
+- ``pseudonym``   one name per member and key
+- ``sealed``      files encrypted at rest, bound to their names
+- ``roles``       who may read what; everybody proves who they are with a file
+- ``ledger``      every access, chained, so that none can be taken out unseen
+- ``vault``       the folder that holds all of these
+- ``places``      where a community keeps raw data
+- ``rows``        finding one member's rows in a file, and the file without them
+- ``person``      export and erasure of one member
+- ``retention``   raw data that has served its time
+- ``grouped``     reports in which nobody stands alone
+- ``noisy``       aggregates with noise, on a budget
+"""
