@@ -42,6 +42,7 @@ NOUNS = (
     "service",
     "audit",
     "fairness",
+    "attention",
     "examples",
     "demo",
 )

@@ -325,7 +325,7 @@ def _is_public(path: Path, member: str) -> bool:
     table = read_activity(path)
     for row, record in enumerate(canonical_records(table)):
         if table.member[row] == member:
-            return table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record)
+            return bool(table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record))
     return False
 
 

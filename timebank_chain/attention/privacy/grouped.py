@@ -1,4 +1,4 @@
-"""Reports in which nobody stands alone: groups of at least k members, and no sum that tells one member's part.
+"""Reports in which nobody stands alone: groups of at least k members, no sum that is one member's part.
 
 A group is published when it has at least ``k`` members and none of them makes up more than ``most_share`` of
 any of its figures (otherwise the figure is that member's, give or take a little). All others become one
@@ -119,7 +119,8 @@ def grouped_report(
     if not by or set(by) - set(BY):
         raise AttentionError(f"cannot group by {', '.join(by) or 'nothing'}", hint=f"any of {', '.join(BY)}")
     groups = _groups(table, by)
-    open_, small = [], []
+    open_: list[Group] = []
+    small: list[Group] = []
     for group in sorted(groups, key=lambda one: (one.members, one.name)):
         (open_ if group.safe(k, most_share) else small).append(group)
     others, merged = Group(OTHERS), len(small)

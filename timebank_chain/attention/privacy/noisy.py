@@ -1,4 +1,4 @@
-"""Aggregates with noise, on a budget: what any one member does changes what can be learned by at most e^epsilon.
+"""Aggregates with noise, on a budget: any one member changes what can be learned by at most e^epsilon.
 
 The unit is a *member with everything they did*: their rows become one number, held between 0 and a cap, and
 the sum over members gets discrete Laplace noise of scale cap / epsilon (Dwork, McSherry, Nissim and Smith
@@ -8,7 +8,7 @@ from the data, so that an empty one is no tell.
 
 Budgets add up (basic composition) over all releases of a vault, whatever data they were made from. The
 ledger is the account: a release is written there before it is computed, and refused when it would cost more
-than is left. A budget can only be raised by who manages, and that stands in the ledger as well.
+than is left. Only who manages sets a budget, and that stands in the ledger as well.
 """
 
 from __future__ import annotations
@@ -142,6 +142,23 @@ def spend(session: Session, epsilon: Decimal, detail: dict[str, object]) -> Acco
     return Account(before.allowed, before.spent + epsilon)
 
 
+def check(domains: tuple[str, ...], query: Query, cap: int) -> int:
+    """Return the cap; refuse what `release` could not do, before it is paid for.
+
+    Raises
+    ------
+    AttentionError
+        If the cap is out of range, or a domain is named twice.
+    """
+    if not 1 <= cap <= MOST_CAP:
+        raise AttentionError(f"a cap of {cap}: from 1 to {MOST_CAP}")
+    if query is Query.MEMBERS and cap != 1:
+        raise AttentionError(f"a cap of {cap}: a member is one member", hint="leave --cap out")
+    if len(set(domains)) != len(domains):
+        raise AttentionError("a domain is named twice", hint="name each once: each costs a part of epsilon")
+    return cap
+
+
 def release(
     table: ActivityTable, query: Query, domains: tuple[str, ...], cap: int, epsilon: Decimal
 ) -> list[NoisyFigure]:
@@ -161,12 +178,7 @@ def release(
     UsageError
         If OpenDP is not installed.
     """
-    if not 1 <= cap <= MOST_CAP:
-        raise AttentionError(f"a cap of {cap}: from 1 to {MOST_CAP}")
-    if query is Query.MEMBERS and cap != 1:
-        raise AttentionError(f"a cap of {cap}: a member is one member", hint="leave --cap out")
-    if len(set(domains)) != len(domains):
-        raise AttentionError("a domain is named twice", hint="name each once: each costs a part of epsilon")
+    check(domains, query, cap)
     wanted: tuple[str | None, ...] = domains or (None,)
     part = epsilon / len(wanted)
     values = _per_member(table, query)
@@ -178,7 +190,7 @@ def release(
                 mine[member] += value
         if query is Query.MEMBERS:
             mine = Counter(dict.fromkeys(mine, 1))
-        value, scale = _noisy_sum(list(mine.values()), cap, float(part))
+        value, scale = _noisy_sum(list(mine.values()), cap, math.nextafter(float(part), 0))
         # P(|noise| > t) <= exp(-t / scale) for the discrete Laplace distribution.
         figures.append(NoisyFigure(domain or "", value, part, scale, math.ceil(scale * math.log(20))))
     return figures

@@ -41,6 +41,7 @@ from timebank_chain.documents import parse_json
 from timebank_chain.epoch import published_numbers, read_epoch
 from timebank_chain.errors import AttentionError
 
+_WORTH_SAYING = 1 << 20
 EXPORT_SCHEMA = "timebank.person/1"
 
 #: Told what is being looked at.
@@ -99,7 +100,8 @@ class Search:
             If one is sealed and does not open.
         """
         for place in self.places:
-            self.say(f"looking into {place.path}")
+            if place.path.stat().st_size >= _WORTH_SAYING:
+                self.say(f"looking into {place.path}")
             if place.kind is not Kind.SEALED:
                 yield Source(place, place.path, place.kind, place.path.name)
                 continue
@@ -217,6 +219,7 @@ def export_person(
             def put(folder: str, source: str, content: bytes, rows: int) -> None:
                 number = len(listed) + 1
                 inner = f"{folder}/{number:02d}-{Path(source).name}" if folder else source
+                inner += "" if folder in ("", "texts") else ".jsonl"
                 archive.writestr(_entry(inner, now_ms), content)
                 digest = hashlib.sha256(content).hexdigest()
                 listed.append({"file": inner, "source": source, "rows": rows, "sha256": digest})
@@ -231,7 +234,7 @@ def export_person(
                     put("texts", where, source.plain.read_bytes(), 1)
                 else:
                     folder = "tables" if is_activity(source.plain) else source.kind.value
-                    put(folder, f"{where}.jsonl", _json_lines(pieces), len(pieces))
+                    put(folder, where, _json_lines(pieces), len(pieces))
             leaves = list(published_of(epochs, person.accounts)) if epochs is not None else []
             put("", "published.jsonl", _json_lines(leaves), len(leaves))
             document = {

@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 #: Areas in the order of the data's way; each module offers ``app`` (several verbs) or ``command``.
-AREAS: tuple[str, ...] = ()
+AREAS: tuple[str, ...] = ("privacy",)
 
 for _area in AREAS:
     _module = importlib.import_module(f"timebank_chain.cli.attention.{_area}")
