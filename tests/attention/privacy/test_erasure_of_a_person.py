@@ -169,7 +169,12 @@ def community(lived: History, keeper: Keeper, tmp_path: Path) -> Community:
 def raw_strings(community: Community) -> list[str]:
     acts = [row[0] for row in rows_of(read_activity(community.activity)) if row[1] == MEMBER]
     assert len(acts) > 10
-    return [MEMBER, *(f"{act}\n" for act in acts), *(f'"{act}"' for act in acts), *(f"{act}," for act in acts)]
+    return [
+        MEMBER,
+        *(f"{act}\n" for act in acts),
+        *(f'"{act}"' for act in acts),
+        *(f"{act}," for act in acts),
+    ]
 
 
 def test_the_audit_is_green_before_and_after_and_no_trace_is_left(community: Community) -> None:
@@ -232,7 +237,9 @@ def test_the_export_holds_everything_and_proves_the_published_leaves(
     assert counts["tables"] == len(mine)
     assert counts["rows"] == 3 * len(mine), "the feed, the packed one and the sealed one"
     assert (counts["members"], counts["rejects"], counts["texts"]) == (1, 2, 1)
-    ids = {record.tobytes() for n in (1, 2, 3) for record in read_epoch(community.epochs, n).activities.record_id}
+    ids = {
+        record.tobytes() for n in (1, 2, 3) for record in read_epoch(community.epochs, n).activities.record_id
+    }
     with zipfile.ZipFile(target) as archive:
         assert archive.testzip() is None
         listed = json.loads(archive.read("person.json"))
@@ -342,9 +349,7 @@ def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(stage: S
     for path in [stage.feed, *stage.epochs.rglob("*")]:
         if path.is_file():
             assert b"ada@example.org" not in path.read_bytes()
-    report = run_audit(
-        stage.world.connection, stage.world.timebank.deployment, stage.epochs
-    )
+    report = run_audit(stage.world.connection, stage.world.timebank.deployment, stage.epochs)
     assert not report.failed
 
 
