@@ -90,7 +90,7 @@ def erase(
     vault: VaultFolder = None,
     identity: Identity = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Erase a person: every row, rejected row, line and text of theirs, and then look for what is left.
 
     Their records are turned away from then on (only hashes are kept), the oracle goes on from the rewritten
@@ -128,12 +128,8 @@ def erase(
         print_json("timebank.privacy.erase/1", _erasure_document(result, dry_run, given.erased_file))
     else:
         _print_erasure(result, dry_run)
-    if result.left:
-        raise CheckFailed(
-            f"{sum(result.left.values())} traces are left in {len(result.left)} files",
-            where=", ".join(result.left),
-            hint="they are in documents this program does not write; edit or delete them, then erase again",
-        )
+    # As with the audit: the document says what failed, the exit code that it did.
+    return CheckFailed.exit_code if result.left else 0
 
 
 def retain(
@@ -250,7 +246,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
 
 def _print_erasure(result: Erasure, dry_run: bool) -> None:
     console = out()
-    if result.again and result.nothing_to_do:
+    if result.again and result.nothing_to_do and not result.left:
         console.print("already erased: nothing of theirs is left here", markup=False)
         return
     print_table(
@@ -276,3 +272,7 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
     console.print(
         "copies elsewhere (backups, mirrors, other signers' feeds) have to be erased there", markup=False
     )
+    if result.left:
+        rows = [(name, f"{count:,}") for name, count in result.left.items()]
+        print_table("STILL NAMED in what this program does not write", ["file", ">times"], rows)
+        say("edit or delete these files, then erase again")
