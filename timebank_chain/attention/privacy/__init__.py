@@ -6,9 +6,11 @@
 - ``roles``       who may read what; everybody proves who they are with a file
 - ``ledger``      every access, chained, so that none can be taken out unseen
 - ``vault``       the folder that holds all of these
+- ``texts``       what the chain says they wrote
 - ``places``      where a community keeps raw data
 - ``rows``        finding one member's rows in a file, and the file without them
-- ``person``      export and erasure of one member
+- ``person``      everything about one member, and its export
+- ``erasure``     their erasure, and the search for what may be left
 - ``retention``   raw data that has served its time
 - ``grouped``     reports in which nobody stands alone
 - ``noisy``       aggregates with noise, on a budget
