@@ -38,10 +38,13 @@ from timebank_chain.attention.privacy.person import Search, export_person, find
 from timebank_chain.attention.privacy.places import Kind, places
 from timebank_chain.attention.privacy.sealed import seal, unseal
 from timebank_chain.audit import run_audit
+from timebank_chain.cli.oracle_session import own_acts
 from timebank_chain.content import ContentStore
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import AttentionError, OracleError
+from timebank_chain.oracle.clock import SystemClock
 from timebank_chain.oracle.lock import InstanceLock
+from timebank_chain.oracle.recompute import require_signable
 from timebank_chain.oracle.state import chain_time
 
 MEMBER = "member2"
@@ -277,8 +280,10 @@ def test_erasing_twice_says_so_and_a_stranger_is_refused(community: Community) -
 def test_a_trace_in_a_foreign_document_is_found(community: Community) -> None:
     (community.folder / "minutes.txt").write_text(f"Present: {MEMBER}, member3")
     (community.folder / "other.txt").write_text(f"{MEMBER}3 is somebody else")
+    (community.folder / f"{MEMBER}.png").write_bytes(b"a face")
     result = community.erase()
-    assert list(result.left) == [str(community.folder / "minutes.txt")]
+    assert result.searched
+    assert sorted(result.left) == [str(community.folder / name) for name in (f"{MEMBER}.png", "minutes.txt")]
 
 
 def test_the_list_of_the_erased_names_nobody(community: Community) -> None:
@@ -326,9 +331,13 @@ def closed_once(stage: Stage) -> None:
     assert "ada@example.org" in stage.settings.rejects_path.read_text()
 
 
-def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(stage: Stage) -> None:
+def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed_once(stage)
     before = read_epoch(stage.epochs, 1)
+    signers_feed = stage.folder / "signers.csv"
+    shutil.copy(stage.feed, signers_feed)
     assert erase_from_stage(stage, "ada@example.org").acts == 5
     # The source sends it all once more: under the same id, and under one of a deleted user.
     stage.act("post:0", "ada@example.org", 5)
@@ -349,6 +358,16 @@ def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(stage: S
     for path in [stage.feed, *stage.epochs.rglob("*")]:
         if path.is_file():
             assert b"ada@example.org" not in path.read_bytes()
+    # Another signer, who has not erased anything yet, comes to the same epoch with the list of hashes.
+    with signers_feed.open("a") as file:
+        file.write(stage.feed.read_text().splitlines(keepends=True)[-1])
+    # The chain of the stage lives ahead of this machine's clock, by which a signer reads the feed.
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _self: chain_time(stage.world.connection) * 1_000)
+    source = (signers_feed, None, None, None, None, lambda _record: None)
+    known = own_acts(epoch, stage.policy, *source, stage.settings.erased_path)
+    require_signable(epoch, before, stage.policy, known)
+    with pytest.raises(OracleError):
+        require_signable(epoch, before, stage.policy, own_acts(epoch, stage.policy, *source))
     report = run_audit(stage.world.connection, stage.world.timebank.deployment, stage.epochs)
     assert not report.failed
 

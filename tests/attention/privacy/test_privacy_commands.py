@@ -37,6 +37,7 @@ from timebank_chain.chain.service_events import (
     ServiceRated,
     ServiceSettled,
 )
+from timebank_chain.cli.attention.privacy_options import read_tables
 from timebank_chain.content import ContentStore
 from timebank_chain.spec.service_escrow import Listing, ListingKind, Outcome, Periods, Proposal
 from timebank_chain.spec.service_escrow import Stage as Step
@@ -155,6 +156,9 @@ def test_ingest_turns_the_erased_away(desk: Desk) -> None:
 def test_files_are_sealed_opened_and_rotated(desk: Desk, tmp_path: Path) -> None:
     content = desk.feed.read_bytes()
     (name,) = desk.told("seal", desk.feed, "--remove")["sealed"]
+    desk.feed.write_text(HEADER)
+    assert "a sealed one already" in desk.refused("seal", desk.feed, code=2)["message"]
+    desk.feed.unlink()
     sealed = Path(name)
     assert not desk.feed.exists()
     assert ADA.encode() not in sealed.read_bytes()
@@ -233,6 +237,10 @@ def test_figures_are_shown_by_group_and_with_noise_on_a_budget(desk: Desk) -> No
     assert "0.2 of 1 is left" in desk.refused(*noisy)["message"]
     told = desk.told("budget")
     assert (told["allowed"], told["spent"], told["left"]) == ("1", "0.8", "0.2")
+    # Somebody else's row with the id of another's must not take that one out of the figure.
+    desk.feed.write_text(desk.feed.read_text() + "act:1,fay,code,1700000000009,1,2,3\n")
+    assert len(read_tables([desk.feed], None, None, None).member) == 5
+    assert len(read_tables([desk.feed], None, None, None, apart=True).member) == 7
     for query, said in (("acts", "needs --cap"), ("x", "no such query")):
         wrong = ("noisy", desk.feed, "--query", query, "--epsilon", "1")
         assert said in desk.refused(*wrong, code=2)["message"]

@@ -138,6 +138,8 @@ class Erasure:
         How many leaves stay published, by epoch and address alone.
     guessable
         Whether the salts came from the public key: who guesses a record in full finds its leaf.
+    searched
+        Whether the id could be looked for in text: one that is short or a number stands anywhere.
     """
 
     member: str
@@ -150,6 +152,7 @@ class Erasure:
     accounts: list[str] = field(default_factory=list)
     published: int = 0
     guessable: bool = False
+    searched: bool = True
 
     @property
     def nothing_to_do(self) -> bool:
@@ -193,6 +196,7 @@ def erase_person(
         if not again:
             require_known(person)
         result = Erasure(member, again, acts=len(person.whose.acts), records=len(person.records))
+        result.searched = person.whose.distinctive
         result.accounts = sorted(map(checksum_address, person.accounts))
         if epochs is not None:
             result.published = sum(1 for _ in published_of(epochs, person.accounts))
@@ -225,6 +229,8 @@ def what_is_left(search: Search, whose: Whose) -> dict[str, int]:
     left: dict[str, int] = {}
     for source in search.sources():
         count = sum(_hits(block, patterns) for block in _blocks(source, longest))
+        # A file may be called after a person.
+        count += _hits(os.fsencode(source.place.path.name), patterns)
         if count:
             left[str(source.place.path)] = count
     return left

@@ -128,6 +128,7 @@ class Ledger:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # no line is half written meanwhile
             yield from self._walk(file)
 
     def verify(self, noted: str | None = None) -> Head:

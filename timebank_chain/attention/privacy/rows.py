@@ -217,6 +217,7 @@ def _lines_without(
     dropped: list[RawRecord] = []
     kept = redacted = 0
     boundary = _Boundary(mark)
+    last = b""
     with _lines_of(path) as lines, _packing(part, packed) as out:
         rows = (
             _csv_rows(lines, path, mapping)
@@ -235,6 +236,9 @@ def _lines_without(
                         new = row.rebuild(whose.redacted)
                         redacted += new != row.lines
             for old_line, new_line in zip(row.lines, new, strict=True):
+                if last.endswith(b"\r") and new_line == b"\n":
+                    new_line = b"\r\n"  # two line ends must not become one
+                last = new_line
                 boundary.step(old_line, new_line)
                 out.write(new_line)
     moved = boundary.moved(path)

@@ -100,7 +100,9 @@ def seal(
         If a file cannot be read or written, or the name is too long.
     """
     bound = source.name if name is None else name
-    if not 0 < len(bound.encode()) <= _MAX_NAME_BYTES or not bound.isprintable():
+    short = 0 < len(bound.encode()) <= _MAX_NAME_BYTES
+    # No path: whoever opens it writes a file of this name into a folder of their own.
+    if not short or not bound.isprintable() or Path(bound).name != bound or bound == "..":
         raise AttentionError(f"not a name to seal under: {bound!r:.80}", hint="name a plain file name")
     file_key = secrets.token_bytes(KEY_BYTES)
     header = SealedHeader(

@@ -116,6 +116,9 @@ def seal(
     for path in files:
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
+        target = path.with_name(path.name + sealed.SUFFIX)
+        if target.exists():
+            raise UsageError(f"there is a sealed one already: {target}", hint="move it away first")
     session = open_vault(vault).enter(require_identity(identity), "seal", Level.MANAGE)
     ring, done = session.vault.keyring(), []
     for path in files:

@@ -185,7 +185,7 @@ def noisy(
     domains = tuple(domain or ())
     need("opendp", "private")
     session = open_vault(vault).enter(require_identity(identity), "noisy figures", Level.AGGREGATES)
-    table = read_tables(files, mapping, policy, erased)
+    table = read_tables(files, mapping, policy, erased, apart=True)
     limit = releases.check(domains, wanted, 1 if cap is None else cap)
     left = releases.spend(session, cost, {"query": query, "figures": max(1, len(domains)), "cap": limit})
     figures = releases.release(table, wanted, domains, limit, cost)

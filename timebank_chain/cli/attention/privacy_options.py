@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,11 +126,13 @@ def read_places(
 
 
 def read_tables(
-    files: list[Path], mapping: Path | None, policy: str | None, erased: Path | None
+    files: list[Path], mapping: Path | None, policy: str | None, erased: Path | None, *, apart: bool = False
 ) -> ActivityTable:
     """Read tables and feeds into one table, without the erased.
 
     Rows nobody can read are left out, and not counted aloud: that would be an exact figure as well.
+    With ``apart``, an id is one of its member's: nobody's row can make another member's row a duplicate, so
+    that what one member does changes their own part of a figure and no other.
     """
     from timebank_chain.activity import PUBLIC_SALT_KEY, clean
     from timebank_chain.activity.erased import load_erased
@@ -146,8 +148,9 @@ def read_tables(
     windows = {} if policy is None else {one.name: one.window_ms for one in load_policy(policy).domains}
     records = (record for path in files for record in rows_of_file(path, rules))
     forgotten = None if erased is None else load_erased(erased)
+    wanted = records if forgotten is None else forgotten.turned_away(records)
     return clean(
-        records if forgotten is None else forgotten.turned_away(records),
+        (replace(one, id=f"{one.member} {one.id}") for one in wanted) if apart else wanted,
         now_ms=now_ms(),
         salt_key=PUBLIC_SALT_KEY,
         windows=windows,

@@ -240,6 +240,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
         "accounts": result.accounts,
         "published_leaves": result.published,
         "guessable": result.guessable,
+        "searched_in_text": result.searched,
         "erased_file": str(erased_file),
     }
 
@@ -261,6 +262,12 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
             f"what stays: {result.published:,} leaves of published epochs, {', '.join(result.accounts)}, "
             "needed by every audit: address, time, domain, numbers and a hash, no text; and what the chain "
             "itself keeps",
+            markup=False,
+        )
+    if not result.searched:
+        console.print(
+            "mind: an id this short, or all digits, cannot be looked for in free text and foreign tables; "
+            "read these yourself",
             markup=False,
         )
     if result.guessable:
