@@ -7,6 +7,7 @@ export ............ has every row; salt and record prove the published leaf; eve
 again ............. erasing twice says so; a stranger is refused; a dry run changes nothing
 oracle ............ goes on from the rewritten feed and closes the next epoch without them
                     what comes again, under their id or another, is turned away and leaves nothing behind
+                    a person whose acts stand in a pending epoch can be erased
                     an erasure cut off between journal and file is finished by the next one
                     a running oracle, and a feed rewritten by somebody else, stop the erasure
 """
@@ -43,6 +44,7 @@ from timebank_chain.content import ContentStore
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import AttentionError, OracleError
 from timebank_chain.oracle.clock import SystemClock
+from timebank_chain.oracle.daemon import Did
 from timebank_chain.oracle.lock import InstanceLock
 from timebank_chain.oracle.recompute import require_signable
 from timebank_chain.oracle.state import chain_time
@@ -370,6 +372,21 @@ def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(
         require_signable(epoch, before, stage.policy, own_acts(epoch, stage.policy, *source))
     report = run_audit(stage.world.connection, stage.world.timebank.deployment, stage.epochs)
     assert not report.failed
+
+
+def test_a_person_of_a_pending_epoch_can_be_erased(stage: Stage) -> None:
+    stage.act("post:1", "ada@example.org", 5)
+    stage.act("work:1", "ben@example.org", 6)
+    stage.world.connection.advance_time(65)
+    daemon = stage.daemon(push_claims=False)
+    assert daemon.tick().did is Did.PROPOSED
+    daemon.journal.close()
+    erase_from_stage(stage, "ada@example.org")
+    stage.act("work:2", "ben@example.org", 70)
+    close(stage, 2)
+    first, second = (read_epoch(stage.epochs, number).header for number in (1, 2))
+    assert (first.activity_count, second.activity_count) == (2, 1)
+    assert second.previous_header_hash == first.hash()
 
 
 def test_an_erasure_cut_off_between_journal_and_file_is_finished_later(
