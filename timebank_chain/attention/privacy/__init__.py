@@ -8,6 +8,7 @@
 - ``vault``       the folder that holds all of these
 - ``texts``       what the chain says they wrote
 - ``places``      where a community keeps raw data
+- ``row_lines``   rows with the bytes they stand in
 - ``rows``        finding one member's rows in a file, and the file without them
 - ``person``      everything about one member, and its export
 - ``erasure``     their erasure, and the search for what may be left

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.sources.files import open_input
-from timebank_chain.attention.privacy.rows import LINES, ROWS
+from timebank_chain.attention.privacy.rows import ROWS
 from timebank_chain.attention.privacy.sealed import is_sealed
 from timebank_chain.epoch.file import DATA_FILES, HEADER_FILE, MANIFEST_FILE
 from timebank_chain.errors import AttentionError
@@ -89,11 +89,6 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
             return Kind.TEXT if file.read(len(_TEXT_MAGIC)) == _TEXT_MAGIC else Kind.OTHER
     except OSError as error:
         raise AttentionError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def is_lines(path: Path) -> bool:
-    """Tell whether a file of rows has one a line."""
-    return path.suffix.lower() in LINES
 
 
 def _kind_of_csv(path: Path) -> Kind:

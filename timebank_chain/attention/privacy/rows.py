@@ -8,29 +8,30 @@ rewritten file is found on the way, if the file is still the one that was read.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
-import json
 import os
 import re
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from timebank_chain.activity.erased import cells_of
-from timebank_chain.activity.mapping import ColumnMapping, own_mapping
+from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.record import RawRecord
-from timebank_chain.activity.sources.files import open_input
-from timebank_chain.activity.sources.jsonl import MAX_LINE_BYTES, json_record
 from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
-from timebank_chain.documents import parse_json
-from timebank_chain.errors import ActivityError, AttentionError
+from timebank_chain.attention.privacy.row_lines import (
+    FOREIGN,
+    csv_line_rows,
+    is_packed,
+    json_line_rows,
+    line_end,
+    lines_of,
+    packing,
+    rules_for,
+)
+from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.journal import FeedMark
 
 #: What stands where another member's row named the erased one.
@@ -38,9 +39,6 @@ REDACTED = "[erased]"
 LINES = frozenset({".csv", ".jsonl", ".ndjson"})
 ROWS = LINES | {".parquet"}
 
-_BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
-_FOREIGN = ("", "foreign columns")
 _MARK_HINT = (
     "the oracle would stop at it too: settle that first (timebank oracle run --forget-feed), then erase"
 )
@@ -130,8 +128,8 @@ def rows_of_file(path: Path, mapping: ColumnMapping | None) -> Iterator[RawRecor
     if kind == ".parquet":
         yield from (record for record, _ in _parquet_rows(path, mapping))
         return
-    with _lines_of(path) as lines:
-        rows = _csv_rows(lines, path, mapping) if kind == ".csv" else _json_rows(lines, path, mapping)
+    with lines_of(path) as lines:
+        rows = csv_line_rows(lines, path, mapping) if kind == ".csv" else json_line_rows(lines, path, mapping)
         yield from (row.record for row in rows if row.record is not None)
 
 
@@ -190,15 +188,6 @@ def without(
 # --- lines -------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Row:
-    """Lines that belong together; ``record`` is ``None`` for a header or an empty line."""
-
-    lines: list[bytes]
-    record: RawRecord | None = None
-    rebuild: Callable[[Callable[[str], str]], list[bytes]] | None = None
-
-
 def _lines_without(
     path: Path,
     part: Path,
@@ -207,7 +196,7 @@ def _lines_without(
     whose: Whose | None,
     mark: FeedMark | None,
 ) -> Rewritten:
-    packed = _is_packed(path)
+    packed = is_packed(path)
     if packed and mark is not None:
         raise AttentionError(
             "the oracle reads this file while it is packed, so its rows cannot be taken out",
@@ -218,18 +207,18 @@ def _lines_without(
     kept = redacted = 0
     boundary = _Boundary(mark)
     last = b""
-    with _lines_of(path) as lines, _packing(part, packed) as out:
+    with lines_of(path) as lines, packing(part, packed) as out:
         rows = (
-            _csv_rows(lines, path, mapping)
+            csv_line_rows(lines, path, mapping)
             if path.suffix.lower() == ".csv"
-            else _json_rows(lines, path, mapping)
+            else json_line_rows(lines, path, mapping)
         )
         for row in rows:
             new = row.lines
             if row.record is not None:
                 if drop(row.record):
                     dropped.append(row.record)
-                    new = [_line_end(line) for line in row.lines]
+                    new = [line_end(line) for line in row.lines]
                 else:
                     kept += 1
                     if whose is not None and row.rebuild is not None:
@@ -286,192 +275,6 @@ class _Boundary:
         )
 
 
-def _csv_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[_Row]:
-    taken: list[bytes] = []
-
-    def text() -> Iterator[str]:
-        for line in lines:
-            taken.append(line)
-            plain = line.removeprefix(_BOM) if len(taken) == 1 and first else line
-            yield plain.decode("utf-8", "surrogateescape")
-
-    first = True
-    reader = csv.reader(text(), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        yield _Row(taken[:])
-        taken.clear()
-        first = False
-        rules = rules_for(header, mapping)
-        unread = None if rules is None else [name not in rules.columns() for name in header]
-        line = reader.line_num + 1
-        for cells in reader:
-            row, here, line = _Row(taken[:]), line, reader.line_num + 1
-            taken.clear()
-            if cells:
-                row.record = _csv_record(cells, header, rules, str(path), here)
-                if len(cells) == len(header) and unread is not None and any(unread):
-                    row.rebuild = _csv_rebuild(cells, unread, row.lines)
-            yield row
-        if taken:
-            yield _Row(taken)
-    except csv.Error as error:
-        raise AttentionError(
-            f"not CSV: {error}",
-            where=f"{path}:{reader.line_num}",
-            hint="look for a quote that does not close",
-        ) from error
-
-
-def _csv_record(
-    cells: list[str], header: list[str], rules: ColumnMapping | None, name: str, line: int
-) -> RawRecord:
-    if len(cells) != len(header):
-        return RawRecord(name, line, original=",".join(cells), refused=("", "wrong number of cells"))
-    row = dict(zip(header, cells, strict=True))
-    if rules is None:
-        return RawRecord(name, line, original=row, refused=_FOREIGN)
-    return rules.record(row, name, line)
-
-
-def _csv_rebuild(
-    cells: list[str], unread: list[bool], lines: list[bytes]
-) -> Callable[[Callable[[str], str]], list[bytes]]:
-    def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        new = [change(cell) if open_ else cell for cell, open_ in zip(cells, unread, strict=True)]
-        if new == cells:
-            return lines
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="").writerow(new)
-        encoded = buffer.getvalue().encode("utf-8", "surrogateescape") + _line_end(lines[-1])
-        return encoded.splitlines(keepends=True)
-
-    return rebuild
-
-
-def _json_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[_Row]:
-    for number, raw in enumerate(lines, start=1):
-        text = raw.removeprefix(_BOM).decode("utf-8", "surrogateescape").strip()
-        row = _Row([raw])
-        if text:
-            row.record, rules = _json_record(text, str(path), number, mapping)
-            if rules is not None:
-                row.rebuild = _json_rebuild(text, rules, raw)
-        yield row
-
-
-def _json_record(
-    text: str, name: str, line: int, mapping: ColumnMapping | None
-) -> tuple[RawRecord, ColumnMapping | None]:
-    if mapping is not None:
-        mapped = json_record(text, name, line, mapping)
-        if mapped.member is not None:
-            return mapped, mapping
-    own = json_record(text, name, line)
-    if own.refused is None:
-        return own, None
-    try:
-        row = parse_json(text)
-    except (ValueError, ArithmeticError):
-        row = None
-    original: Mapping[str, object] | str = row if isinstance(row, dict) else text
-    if isinstance(row, dict) and isinstance(row.get("member"), str):
-        return replace(own, member=row["member"], original=original), None
-    return RawRecord(name, line, original=original, refused=_FOREIGN), None
-
-
-def _json_rebuild(
-    text: str, rules: ColumnMapping, raw: bytes
-) -> Callable[[Callable[[str], str]], list[bytes]]:
-    read = set(rules.columns())
-
-    def walk(value: object, place: str, change: Callable[[str], str]) -> object:
-        if place in read:
-            return value
-        if isinstance(value, dict):
-            return {
-                key: walk(inner, f"{place}.{key}" if place else key, change) for key, inner in value.items()
-            }
-        if isinstance(value, list):
-            return [walk(inner, place, change) for inner in value]
-        return change(value) if isinstance(value, str) else value
-
-    def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        if change(text) == text:
-            return [raw]
-        # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
-        guard = secrets.token_hex(16)
-        before = parse_json(text, parse_float=lambda digits: guard + digits)
-        after = walk(before, "", change)
-        if after == before:
-            return [raw]
-        line = re.sub(rf'"{guard}([^"]*)"', r"\1", json.dumps(after, ensure_ascii=False))
-        return [line.encode("utf-8", "surrogateescape") + _line_end(raw)]
-
-    return rebuild
-
-
-def rules_for(columns: list[str], mapping: ColumnMapping | None) -> ColumnMapping | None:
-    """Return what the columns mean: by the mapping if it fits, by our own names, or ``None``."""
-    if mapping is not None and set(mapping.columns()) <= set(columns):
-        return mapping
-    try:
-        return own_mapping(columns, "")
-    except ActivityError:
-        return None
-
-
-def _line_end(line: bytes) -> bytes:
-    return line[len(line.rstrip(b"\r\n")) :]
-
-
-def _is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-class _lines_of:  # noqa: N801 - reads as a statement: `with _lines_of(path) as lines:`
-    """The lines of a file, plain or packed, with their ends, as the feed readers tell them apart."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._input = open_input(path)
-
-    def __enter__(self) -> Iterator[bytes]:
-        binary = self._input.__enter__()
-        return self._csv(binary) if self.path.suffix.lower() == ".csv" else self._json(binary)
-
-    def __exit__(self, *error: object) -> None:
-        self._input.__exit__(*error)  # type: ignore[arg-type]  # handed through as it came
-
-    def _csv(self, binary: BinaryIO) -> Iterator[bytes]:
-        # latin-1 keeps every byte; only line ends matter here, a lone carriage return among them.
-        with io.TextIOWrapper(binary, encoding="latin-1", newline="") as text:
-            for line in text:
-                yield line.encode("latin-1")
-
-    def _json(self, binary: BinaryIO) -> Iterator[bytes]:
-        while line := binary.readline(MAX_LINE_BYTES):
-            yield line
-
-
-class _packing:  # noqa: N801 - as above
-    def __init__(self, part: Path, packed: bool) -> None:
-        self._file = part.open("wb")
-        # No time and no name in the archive: the same rows give the same bytes.
-        self._out = gzip.GzipFile("", "wb", fileobj=self._file, mtime=0) if packed else self._file
-
-    def __enter__(self) -> BinaryIO:
-        return cast("BinaryIO", self._out)
-
-    def __exit__(self, *error: object) -> None:
-        if self._out is not self._file:
-            self._out.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-
-
 # --- Parquet -----------------------------------------------------------------------------------------
 
 
@@ -490,7 +293,7 @@ def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[R
                 for row in batch.to_pylist():
                     line += 1
                     if rules is None:
-                        yield RawRecord(str(path), line, original=row, refused=_FOREIGN), unread
+                        yield RawRecord(str(path), line, original=row, refused=FOREIGN), unread
                     else:
                         yield rules.record(row, str(path), line), unread
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
