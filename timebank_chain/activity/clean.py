@@ -189,6 +189,14 @@ def clean(
     return CleanResult(_to_table(rows, salt_key), tuple(rejects), read, duplicates)
 
 
+def occurred_ms(record: RawRecord) -> int | None:
+    """Return when a record occurred as the cleaner reads it, Unix milliseconds; ``None`` if it cannot."""
+    try:
+        return _time(record.occurred)
+    except _Refusal:
+        return None
+
+
 def write_rejects(path: Path | str, rejects: Iterable[Reject]) -> None:
     """Write the rejects as CSV (source, line, id, field, reason, record); whole or not at all.
 

@@ -206,7 +206,16 @@ class ColumnMapping:
                 original=row,
             )
         except MappingRefusal as refusal:
-            return RawRecord(source, line, id=name, original=row, refused=(refusal.field, refusal.reason))
+            # Whose it is, is told although nothing else is: an erased person's row must not be shown.
+            whose = self._member_of(row)
+            problem = (refusal.field, refusal.reason)
+            return RawRecord(source, line, id=name, member=whose, original=row, refused=problem)
+
+    def _member_of(self, row: Mapping[str, object]) -> str | None:
+        try:
+            return text_value("member", self.member, row)
+        except MappingRefusal:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

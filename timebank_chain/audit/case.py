@@ -100,6 +100,8 @@ class AuditCase:
         Where the compiled contracts are.
     activity_file
         Raw activity table, when one was handed in.
+    erased_file
+        Who asked to be forgotten, when such a list was handed in: their records are in no table any more.
     storage_is_whole
         Whether A9 showed that nothing is stored but what events explain: then nobody needs to be
         asked whom no event names.
@@ -112,6 +114,7 @@ class AuditCase:
     epochs_folder: Path
     artifacts_folder: Path
     activity_file: Path | None = None
+    erased_file: Path | None = None
     progress: Callable[[str], None] = lambda _text: None
     storage_is_whole: bool = False
     _epochs: list[EpochCase] | None = field(default=None, repr=False)

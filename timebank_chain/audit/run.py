@@ -117,6 +117,7 @@ def run_audit(
     *,
     deployment_file: Path | None = None,
     activity: Path | None = None,
+    erased: Path | None = None,
     artifacts: Path | None = None,
     from_block: int | None = None,
     to_block: int | None = None,
@@ -136,6 +137,8 @@ def run_audit(
         Where the manifest was read from, for the report.
     activity
         Raw activity table to compare record ids with.
+    erased
+        Who asked to be forgotten since: their published records are in no table any more.
     artifacts
         Folder of compiled contracts, default: those shipped.
     from_block
@@ -191,6 +194,7 @@ def run_audit(
         epochs_folder=epochs_folder,
         artifacts_folder=folder,
         activity_file=activity,
+        erased_file=erased,
         progress=progress,
     )
     done = {}

@@ -42,6 +42,14 @@ def command(
         ),
     ] = None,
     holds: HoldsFile = None,
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased",
+            metavar="FILE",
+            help="Who was erased since (`timebank attention privacy erase` wrote it): with --activity.",
+        ),
+    ] = None,
     artifacts: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +85,8 @@ def command(
             raise UsageError(f"no such {kind}: {path}", hint=f"check {option}")
     if activity is not None and not activity.is_file():
         raise UsageError(f"no such file: {activity}", hint="check --activity")
+    if erased is not None and (activity is None or not erased.is_file()):
+        raise UsageError(f"--erased {erased}: no such file, or no --activity beside it", hint="check both")
     with records_file(activity, folder, holds) as records:
         report = run_audit(
             connect(rpc_url),
@@ -84,6 +94,7 @@ def command(
             folder,
             deployment_file=manifest,
             activity=records,
+            erased=erased,
             artifacts=artifacts,
             from_block=from_block,
             to_block=to_block,

@@ -21,6 +21,7 @@ from timebank_chain.units import format_duration, format_time, parse_duration, p
 
 if TYPE_CHECKING:
     from timebank_chain.activity import CleanResult, RawRecord
+    from timebank_chain.activity.erased import Erased
     from timebank_chain.activity.mapping import ColumnMapping
 
 app = typer.Typer(
@@ -94,6 +95,15 @@ FinalEpochs = Annotated[
     ),
 ]
 
+ErasedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--erased",
+        metavar="FILE",
+        help="Who asked to be forgotten (`timebank attention privacy erase` wrote it): turned away.",
+    ),
+]
+
 _PROGRESS_STEP = 1_000
 
 
@@ -115,6 +125,7 @@ class _Job:
     windows: Mapping[str, int]
     domains: tuple[str, ...] | None
     as_json: bool
+    erased: Erased | None
 
 
 @app.command("git")
@@ -136,6 +147,7 @@ def ingest_git(
     ] = None,
     salt_key: SaltKey = None,
     rejects: Rejects = None,
+    erased: ErasedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a git history: who changed what, who reviewed it, who wrote it together.
@@ -156,7 +168,7 @@ def ingest_git(
             raise UsageError(
                 f"--bot is no regular expression: {pattern!r} ({error})", hint="try --bot 'release-robot'"
             ) from error
-    job = _job("git", [path], output, rejects, salt_key, until, policy, window, as_json)
+    job = _job("git", [path], output, rejects, salt_key, until, policy, window, as_json, erased)
     with _progress(f"reading the history of {path}", "commits") as advance:
         records = git_acts(
             path,
@@ -183,6 +195,7 @@ def ingest_stackexchange(
     until: Until = None,
     salt_key: SaltKey = None,
     rejects: Rejects = None,
+    erased: ErasedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a Stack Exchange data dump: questions, answers, comments, and how others took them.
@@ -191,7 +204,7 @@ def ingest_stackexchange(
     """
     from timebank_chain.activity.sources import stackexchange_acts
 
-    job = _job("stackexchange", [folder], output, rejects, salt_key, until, policy, window, as_json)
+    job = _job("stackexchange", [folder], output, rejects, salt_key, until, policy, window, as_json, erased)
     with _progress(f"reading the dump in {folder}", "rows") as advance:
         records = stackexchange_acts(
             folder,
@@ -216,6 +229,7 @@ def ingest_csv(
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
     final_epochs: FinalEpochs = None,
+    erased: ErasedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read CSV: in our columns (id, member, domain, occurred, [window,] interaction, originality,
@@ -225,7 +239,9 @@ def ingest_csv(
     """
     from timebank_chain.activity.sources import csv_rows
 
-    job = _job("csv", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    job = _job(
+        "csv", files, output, rejects, salt_key, until, policy, None, as_json, erased, skip=skip_rejected
+    )
     _ingest_files(job, csv_rows, mapping, final_epochs)
 
 
@@ -240,6 +256,7 @@ def ingest_jsonl(
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
     final_epochs: FinalEpochs = None,
+    erased: ErasedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read JSON lines, one object a line; a mapping may name nested keys (actor.name).
@@ -248,7 +265,9 @@ def ingest_jsonl(
     """
     from timebank_chain.activity.sources import jsonl_rows
 
-    job = _job("jsonl", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    job = _job(
+        "jsonl", files, output, rejects, salt_key, until, policy, None, as_json, erased, skip=skip_rejected
+    )
     _ingest_files(job, jsonl_rows, mapping, final_epochs)
 
 
@@ -263,6 +282,7 @@ def ingest_parquet(
     rejects: Rejects = None,
     skip_rejected: SkipRejected = False,
     final_epochs: FinalEpochs = None,
+    erased: ErasedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Read Parquet of any flat schema, or our own activity tables (to merge or to salt them anew).
@@ -271,7 +291,9 @@ def ingest_parquet(
     """
     from timebank_chain.activity.sources import parquet_rows
 
-    job = _job("parquet", files, output, rejects, salt_key, until, policy, None, as_json, skip=skip_rejected)
+    job = _job(
+        "parquet", files, output, rejects, salt_key, until, policy, None, as_json, erased, skip=skip_rejected
+    )
     _ingest_files(job, parquet_rows, mapping, final_epochs)
 
 
@@ -313,6 +335,7 @@ def _job(
     policy: str | None,
     window: str | None,
     as_json: bool,
+    erased: Path | None,
     *,
     skip: bool = True,
 ) -> _Job:
@@ -361,7 +384,17 @@ def _job(
         windows=windows,
         domains=domains,
         as_json=as_json,
+        erased=_forgotten(erased),
     )
+
+
+def _forgotten(erased: Path | None) -> Erased | None:
+    from timebank_chain.activity.erased import load_erased
+
+    found = None if erased is None else load_erased(erased)
+    if erased is not None and found is None:
+        raise UsageError(f"no such file: {erased}", hint="check --erased")
+    return found
 
 
 def _duration(text: str) -> int:
@@ -388,7 +421,7 @@ def _clean(
     from timebank_chain.activity import clean
 
     return clean(
-        records,
+        records if job.erased is None else job.erased.turned_away(records),
         now_ms=job.now_ms,
         salt_key=job.salt_key,
         windows=job.windows,
@@ -420,7 +453,7 @@ def _finish(job: _Job, result: CleanResult) -> None:
             where=", ".join(str(path) for path in job.inputs),
             hint=_way_out(job, result),
         )
-    wrong = [reject for reject in result.rejects if not reject.reason.startswith("duplicate: ")]
+    wrong = [reject for reject in result.rejects if not reject.reason.startswith(("duplicate: ", "erased: "))]
     if wrong and not job.skip_rejected:
         first = wrong[0]
         field = f", field {first.field!r}" if first.field else ""

@@ -190,7 +190,7 @@ def run(
         if dry_run:
             from dataclasses import replace
 
-            settings = replace(settings, state=journal.path.parent)
+            settings = replace(settings, state=journal.path.parent, erased=settings.erased_path)
         if forget_feed:
             journal.forget_feed()
         daemon = OracleDaemon(timebank, settings, signers, journal, SystemClock(stop), stop=stop)
@@ -258,6 +258,7 @@ def sign(
     from timebank_chain.epoch import epoch_folder, read_epoch, read_policy
     from timebank_chain.epoch.file import read_header
     from timebank_chain.oracle.recompute import final_records, require_signable
+    from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
     from timebank_chain.oracle.sign import sign_header, write_signature
 
     if trust_published + drill + (feed is not None) + (activity is not None) != 1:
@@ -287,7 +288,8 @@ def sign(
             return final == header.hash()
 
         known = final_records(folder, published, is_final=is_final)
-        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known)
+        forgotten = folder / STATE_FOLDER / ERASED_FILE
+        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known, forgotten)
         if source is not None:
             acts, people = source
             source = as_published(acts, published, folder, holds), people

@@ -168,12 +168,15 @@ def own_acts(
     members: Path | None,
     salt_key: Path | None,
     known: Callable[[bytes], int | None],
+    erased: Path | None = None,
 ) -> tuple[ActivityTable, Members] | None:
     """Return the signer's own acts and members, ``None`` when there is neither feed nor table.
 
-    ``known`` tells which finalised epoch holds a record id (`final_records`).
+    ``known`` tells which finalised epoch holds a record id (`final_records`); whom the file ``erased``
+    names is left out.
     """
     from timebank_chain.activity import Members, load_members, load_salt_key, read_activity
+    from timebank_chain.activity.erased import load_erased
     from timebank_chain.activity.mapping import load_mapping
     from timebank_chain.oracle.clock import SystemClock
     from timebank_chain.oracle.feed import take_snapshot
@@ -195,5 +198,6 @@ def own_acts(
             salt_key=load_salt_key(salt_key),
             is_closed=lambda _record: True,
             published=known,
+            erased=None if erased is None else load_erased(erased),
         )
     return intake.table, people

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from timebank_chain.activity.erased import load_erased
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.signer import Signer
 from timebank_chain.epoch import EpochBuild, PublishedEpoch, build_epoch, epoch_folder, publish, read_epoch
@@ -261,5 +262,6 @@ class EpochCloser:
                 salt_key=self.settings.salt_key,
                 is_closed=self.journal.is_included,
                 published=self.journal.epoch_of,
+                erased=load_erased(self.settings.erased_path),
             )
         return intake, snapshot

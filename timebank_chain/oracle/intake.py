@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from timebank_chain.activity import ActivityTable, CleanResult, RawRecord, Reject, clean, record_ids
+from timebank_chain.activity.erased import Erased
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows
 from timebank_chain.units import format_duration, format_time
@@ -54,6 +55,7 @@ def read_intake(
     salt_key: bytes,
     is_closed: Callable[[bytes], bool],
     published: Callable[[bytes], int | None],
+    erased: Erased | None = None,
 ) -> EpochIntake:
     """Clean the whole feed and take the acts that settle in ``(start_ms, end_ms]``.
 
@@ -66,6 +68,8 @@ def read_intake(
     published
         Tells which finalised epoch holds a record id. Where several records have one id, that one stays
         and the others are rejected; without it, all of them are.
+    erased
+        Whose records are turned away, leaving nothing of them in the rejects.
 
     Raises
     ------
@@ -73,8 +77,9 @@ def read_intake(
         If a file as a whole cannot be read.
     """
     windows = {domain.name: domain.window_ms for domain in policy.domains}
+    records = feed_records(files, mapping)
     cleaned = clean(
-        feed_records(files, mapping),
+        records if erased is None else erased.turned_away(records),
         now_ms=now_ms,
         salt_key=salt_key,
         windows=windows,

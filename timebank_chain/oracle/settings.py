@@ -15,6 +15,7 @@ STATE_FOLDER = ".oracle"
 JOURNAL_FILE = "journal.sqlite"
 LOCK_FILE = "lock"
 REJECTS_FILE = "rejects.csv"
+ERASED_FILE = "erased.json"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class OracleSettings:
         Whether the bank is tended, and after how long again when no epoch comes before.
     data_uri_base
         Public address of ``epochs``; the header then names ``<base>/000001``.
+    erased
+        Who asked to be forgotten, as hashes; inside ``state`` unless said otherwise, may not exist.
     """
 
     feed: Path
@@ -55,6 +58,7 @@ class OracleSettings:
     claim_batch: int = BATCH
     data_uri_base: str = ""
     salt_key: bytes = field(default=PUBLIC_SALT_KEY, repr=False)
+    erased: Path | None = None
 
     @property
     def state_folder(self) -> Path:
@@ -75,6 +79,11 @@ class OracleSettings:
     def rejects_path(self) -> Path:
         """The rejects file."""
         return self.state_folder / REJECTS_FILE
+
+    @property
+    def erased_path(self) -> Path:
+        """The hashes of who asked to be forgotten; read anew for every epoch."""
+        return self.erased or self.state_folder / ERASED_FILE
 
     def read_members(self) -> Members:
         """Read the members file as it is now."""

@@ -51,10 +51,11 @@ def jsonl_rows(
                 )
             text = raw.decode("utf-8-sig" if line == 1 else "utf-8", "surrogateescape").strip()
             if text:
-                yield _record(text, name, line, mapping)
+                yield json_record(text, name, line, mapping)
 
 
-def _record(text: str, name: str, line: int, mapping: ColumnMapping | None) -> RawRecord:
+def json_record(text: str, name: str, line: int, mapping: ColumnMapping | None = None) -> RawRecord:
+    """Read one line of such a file; what cannot be read comes back refused."""
     try:
         row = parse_json(text, parse_float=Decimal, object_pairs_hook=_unique)
     except TooDeep as error:

@@ -26,6 +26,7 @@ AREAS = (
     "release",
     "recommend",
     "experiment",
+    "privacy",
     "report",
 )
 

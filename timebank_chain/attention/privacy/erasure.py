@@ -1,0 +1,364 @@
+"""Erasing one member: every row, line and text of theirs, and then a look whether anything was left.
+
+What stays, and why: the leaves of published epochs and the chain. A leaf holds an address, a time, a domain
+and numbers under a record id, the hash of salt and record. Without record and salt nobody can say what the
+act was; without the leaf nobody could recompute the epoch. Two things can still be found out by who knows
+enough: that a member of a known id earned under their placeholder address, which is the hash of that id; and,
+where the salts came from a key that still is there (the public one above all), that a record they can guess
+in full stands in the tree.
+
+The order is such that a crash at any moment leaves something that is finished by erasing again: the list of
+the erased first, so that nothing comes back; then, file by file, what the oracle remembers of it, and the
+file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from timebank_chain.activity import PUBLIC_SALT_KEY
+from timebank_chain.activity.clean import REJECT_COLUMNS
+from timebank_chain.activity.erased import Erased, load_erased, new_erased, write_erased
+from timebank_chain.activity.members import checksum_address
+from timebank_chain.activity.record import canonical_records, salt_of
+from timebank_chain.attention.privacy.person import (
+    Person,
+    Search,
+    Source,
+    find,
+    is_activity,
+    is_their_reject,
+    is_their_text,
+    published_of,
+    require_known,
+)
+from timebank_chain.attention.privacy.places import Kind
+from timebank_chain.attention.privacy.rows import Whose, without
+from timebank_chain.attention.privacy.sealed import read_header, seal
+from timebank_chain.errors import AttentionError
+from timebank_chain.oracle.feed import list_feed
+from timebank_chain.oracle.journal import FeedMark, Journal
+from timebank_chain.oracle.lock import InstanceLock
+from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
+
+_BLOCK = 4 << 20
+_MOST_NEEDLES = 400
+#: Act ids shorter than this may stand anywhere by chance.
+_LEAST_ID = 6
+_ORDER = {
+    kind: place
+    for place, kind in enumerate(
+        (Kind.TEXT, Kind.REJECTS, Kind.SEALED, Kind.ROWS, Kind.MEMBERS, Kind.PUBLISHED, Kind.OTHER)
+    )
+}
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The oracle that reads the feed: its state, to be held alone while the feed is rewritten.
+
+    Attributes
+    ----------
+    feed
+        The file or folder it reads.
+    state
+        Journal, lock and rejects; ``None`` or an absent folder where no oracle ran.
+    """
+
+    feed: Path | None = None
+    state: Path | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[Marks]:
+        """Hold the state alone.
+
+        Raises
+        ------
+        OracleError
+            If the oracle is running.
+        """
+        if self.state is None or not self.state.is_dir():
+            yield Marks({}, None)
+            return
+        with InstanceLock(self.state / LOCK_FILE), ExitStack() as stack:
+            path = self.state / JOURNAL_FILE
+            if not path.is_file():
+                yield Marks({}, None)
+                return
+            journal = Journal(path, {})
+            stack.callback(journal.close)
+            names: dict[Path, str] = {}
+            if self.feed is not None and self.feed.exists():
+                names = {path.resolve(): name for name, path in list_feed(self.feed)[0].items()}
+            yield Marks(names, journal)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the oracle remembers of the feed's files."""
+
+    names: dict[Path, str]
+    journal: Journal | None
+
+    def of(self, path: Path) -> FeedMark | None:
+        """Return what it remembers of a file."""
+        name = self.names.get(path.resolve())
+        if self.journal is None or name is None:
+            return None
+        return self.journal.feed_marks().get(name)
+
+    def move(self, mark: FeedMark | None) -> None:
+        """Make it remember the file as it will be."""
+        if self.journal is not None and mark is not None:
+            self.journal.mark_feed([mark])
+
+
+@dataclass
+class Erasure:
+    """What was erased, and what is left.
+
+    Attributes
+    ----------
+    again
+        Whether the member had been erased before.
+    changed
+        Rows, lines or texts taken out, per file.
+    redacted
+        Other members' rows that named the member in a column nobody reads.
+    left
+        Files in which the member's id, or an act's, still stands, with how often.
+    published
+        How many leaves stay published, by epoch and address alone.
+    guessable
+        Whether the salts came from the public key: who guesses a record in full finds its leaf.
+    searched
+        Whether the id could be looked for in text: one that is short or a number stands anywhere.
+    """
+
+    member: str
+    again: bool
+    changed: dict[str, int] = field(default_factory=dict)
+    redacted: int = 0
+    left: dict[str, int] = field(default_factory=dict)
+    acts: int = 0
+    records: int = 0
+    accounts: list[str] = field(default_factory=list)
+    published: int = 0
+    guessable: bool = False
+    searched: bool = True
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether there was nothing (any more)."""
+        return not self.changed and not self.redacted
+
+
+def erase_person(
+    search: Search,
+    member: str,
+    *,
+    erased_file: Path,
+    oracle: Oracle,
+    epochs: Path | None = None,
+    dry_run: bool = False,
+) -> Erasure:
+    """Erase a member from all places of a search.
+
+    Parameters
+    ----------
+    erased_file
+        The list of the erased, which grows by the member's hashes.
+    oracle
+        Whose feed it is.
+    epochs
+        The published epochs, to say what stays in them.
+    dry_run
+        Look, and change nothing.
+
+    Raises
+    ------
+    AttentionError
+        If nothing is known of the member and they were not erased before, or a file cannot be rewritten.
+    OracleError
+        If the oracle is running.
+    """
+    with oracle.held() as marks:
+        before = load_erased(erased_file)
+        again = before is not None and before.has_member(member)
+        person = find(search, member)
+        if not again:
+            require_known(person)
+        result = Erasure(member, again, acts=len(person.whose.acts), records=len(person.records))
+        result.searched = person.whose.distinctive
+        result.accounts = sorted(map(checksum_address, person.accounts))
+        if epochs is not None:
+            result.published = sum(1 for _ in published_of(epochs, person.accounts))
+        if not dry_run and person.total:
+            _remember(before or new_erased(), person, erased_file)
+        # What a later step needs to know stands in files that are changed later: if this is interrupted,
+        # erasing again still finds it.
+        order = replace(search, places=tuple(sorted(search.places, key=lambda one: _ORDER[one.kind])))
+        for source in order.sources():
+            _erase_from(source, search, person, marks, result, dry_run=dry_run)
+        if not dry_run:
+            search.say("looking for what may be left")
+            rest = tuple(place for place in search.places if place.path.exists())
+            result.left = what_is_left(replace(search, places=rest), person.whose)
+    return result
+
+
+def what_is_left(search: Search, whose: Whose) -> dict[str, int]:
+    """Return the files in which a member's id, or the id of an act of theirs, still stands.
+
+    Tables are read cell by cell, packed and sealed files opened, all others searched byte by byte.
+    """
+    needles = [whose.member] if whose.distinctive else []
+    needles += sorted(act for act in whose.acts if len(act) >= _LEAST_ID and not act.isdigit())
+    patterns = [
+        re.compile(rb"(?<!\w)(?:%s)(?!\w)" % b"|".join(re.escape(one.encode()) for one in part))
+        for part in (needles[at : at + _MOST_NEEDLES] for at in range(0, len(needles), _MOST_NEEDLES))
+    ]
+    longest = max((len(one.encode()) for one in needles), default=0) + 1
+    left: dict[str, int] = {}
+    for source in search.sources():
+        count = sum(_hits(block, patterns) for block in _blocks(source, longest))
+        # A file may be called after a person.
+        count += _hits(os.fsencode(source.place.path.name), patterns)
+        if count:
+            left[str(source.place.path)] = count
+    return left
+
+
+def _remember(before: Erased, person: Person, path: Path) -> None:
+    write_erased(before.with_person(person.whose.member, person.whose.acts, person.records), path)
+
+
+def _erase_from(
+    source: Source, search: Search, person: Person, marks: Marks, result: Erasure, *, dry_run: bool
+) -> None:
+    where = str(source.place.path)
+    if source.kind is Kind.ROWS:
+        if not result.guessable and is_activity(source.plain):
+            result.guessable = _is_public(source.plain, person.whose.member)
+        # A file the oracle reads lies where it reads it: a sealed one is no feed.
+        mark = marks.of(source.plain)
+        new = without(source.plain, person.whose.owns, mapping=search.mapping, whose=person.whose, mark=mark)
+        if dry_run:
+            new.discard()
+        else:
+            marks.move(new.mark)
+            new.replace()
+        count, result.redacted = len(new.dropped), result.redacted + new.redacted
+        touched = bool(count or new.redacted)
+    elif source.kind in (Kind.MEMBERS, Kind.REJECTS):
+        count = _without_lines(source, person, dry_run=dry_run)
+        touched = bool(count)
+    elif source.kind is Kind.TEXT:
+        count = int(is_their_text(source.plain, person))
+        touched = bool(count)
+        if count and not dry_run:
+            source.plain.unlink()
+    else:
+        return
+    if count:
+        result.changed[where] = count
+    if touched and source.place.kind is Kind.SEALED and not dry_run:
+        if search.ring is None or not source.plain.exists():
+            source.place.path.unlink()
+        else:
+            seal(source.plain, source.place.path, search.ring, name=read_header(source.place.path).name)
+
+
+def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
+    """Take lines out of a members or rejects file, which nobody remembers by its bytes."""
+    import csv
+    import io
+
+    def theirs(cells: list[str]) -> bool:
+        if source.kind is Kind.MEMBERS:
+            return bool(cells) and cells[0].strip() == person.whose.member
+        return cells != list(REJECT_COLUMNS) and is_their_reject(cells, person.whose)
+
+    content = source.plain.read_bytes().decode("utf-8", "surrogateescape")
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(content, newline=""):
+            taken.append(line)
+            yield line
+
+    kept: list[str] = []
+    gone = 0
+    for number, cells in enumerate(csv.reader(lines())):
+        if number and theirs(cells):
+            gone += 1
+        else:
+            kept.extend(taken)
+        taken.clear()
+    if gone and not dry_run:
+        _replace(source.plain, "".join(kept).encode("utf-8", "surrogateescape"))
+    return gone
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(path.stat().st_mode & 0o777)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise AttentionError(f"cannot be rewritten: {error.strerror}", where=str(path)) from error
+
+
+def _is_public(path: Path, member: str) -> bool:
+    """Tell whether a member's records are salted with the key everybody knows."""
+    from timebank_chain.activity import read_activity
+
+    table = read_activity(path)
+    for row, record in enumerate(canonical_records(table)):
+        if table.member[row] == member:
+            return bool(table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record))
+    return False
+
+
+def _blocks(source: Source, overlap: int) -> Iterator[bytes]:
+    """Yield a file's text in pieces that overlap by what is looked for."""
+    if source.kind in (Kind.ROWS, Kind.PUBLISHED) and source.plain.suffix.lower() == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(source.plain) as file:
+            for batch in file.iter_batches():
+                for column in batch.columns:
+                    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                        yield "\n".join(value for value in column.to_pylist() if value).encode()
+                    elif pa.types.is_nested(column.type):
+                        yield "\n".join(map(str, column.to_pylist())).encode()
+            yield str(file.schema_arrow.metadata).encode()
+        return
+    with source.plain.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        reader = gzip.GzipFile(fileobj=plain) if packed else plain
+        rest = b""
+        while block := reader.read(_BLOCK):
+            yield rest + block
+            rest = block[-overlap:]
+
+
+def _hits(block: bytes, patterns: list[re.Pattern[bytes]]) -> int:
+    return sum(len(pattern.findall(block)) for pattern in patterns)

@@ -1,0 +1,239 @@
+"""The rows of CSV and JSON lines with the bytes they stand in, as the feed readers tell rows apart.
+
+A reader gives records; whoever rewrites a file needs the lines behind each, with their ends, and a way to
+write a row's lines again with some cells changed and all others as they were.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from timebank_chain.activity.mapping import ColumnMapping, own_mapping
+from timebank_chain.activity.record import RawRecord
+from timebank_chain.activity.sources.files import open_input
+from timebank_chain.activity.sources.jsonl import MAX_LINE_BYTES, json_record
+from timebank_chain.documents import parse_json
+from timebank_chain.errors import ActivityError, AttentionError
+
+#: Why a row is refused whose columns neither the mapping nor our own names explain.
+FOREIGN = ("", "foreign columns")
+
+_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass
+class LineRow:
+    """Lines that belong together; ``record`` is ``None`` for a header or an empty line."""
+
+    lines: list[bytes]
+    record: RawRecord | None = None
+    rebuild: Callable[[Callable[[str], str]], list[bytes]] | None = None
+
+
+def csv_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[LineRow]:
+    """Yield header, rows and empty lines of CSV; a row whose columns nobody knows is refused as foreign.
+
+    Raises
+    ------
+    AttentionError
+        If it is no CSV: a quote that never closes.
+    """
+    taken: list[bytes] = []
+
+    def text() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            plain = line.removeprefix(_BOM) if len(taken) == 1 and first else line
+            yield plain.decode("utf-8", "surrogateescape")
+
+    first = True
+    reader = csv.reader(text(), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        yield LineRow(taken[:])
+        taken.clear()
+        first = False
+        rules = rules_for(header, mapping)
+        unread = None if rules is None else [name not in rules.columns() for name in header]
+        line = reader.line_num + 1
+        for cells in reader:
+            row, here, line = LineRow(taken[:]), line, reader.line_num + 1
+            taken.clear()
+            if cells:
+                row.record = _csv_record(cells, header, rules, str(path), here)
+                if len(cells) == len(header) and unread is not None and any(unread):
+                    row.rebuild = _csv_rebuild(cells, unread, row.lines)
+            yield row
+        if taken:
+            yield LineRow(taken)
+    except csv.Error as error:
+        raise AttentionError(
+            f"not CSV: {error}",
+            where=f"{path}:{reader.line_num}",
+            hint="look for a quote that does not close",
+        ) from error
+
+
+def _csv_record(
+    cells: list[str], header: list[str], rules: ColumnMapping | None, name: str, line: int
+) -> RawRecord:
+    if len(cells) != len(header):
+        return RawRecord(name, line, original=",".join(cells), refused=("", "wrong number of cells"))
+    row = dict(zip(header, cells, strict=True))
+    if rules is None:
+        return RawRecord(name, line, original=row, refused=FOREIGN)
+    return rules.record(row, name, line)
+
+
+def _csv_rebuild(
+    cells: list[str], unread: list[bool], lines: list[bytes]
+) -> Callable[[Callable[[str], str]], list[bytes]]:
+    def rebuild(change: Callable[[str], str]) -> list[bytes]:
+        new = [change(cell) if open_ else cell for cell, open_ in zip(cells, unread, strict=True)]
+        if new == cells:
+            return lines
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="").writerow(new)
+        encoded = buffer.getvalue().encode("utf-8", "surrogateescape") + line_end(lines[-1])
+        return encoded.splitlines(keepends=True)
+
+    return rebuild
+
+
+def json_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[LineRow]:
+    """Yield the lines of JSON lines; what is no JSON, or of unknown keys, is refused as foreign."""
+    for number, raw in enumerate(lines, start=1):
+        text = raw.removeprefix(_BOM).decode("utf-8", "surrogateescape").strip()
+        row = LineRow([raw])
+        if text:
+            row.record, rules = _json_record(text, str(path), number, mapping)
+            if rules is not None:
+                row.rebuild = _json_rebuild(text, rules, raw)
+        yield row
+
+
+def _json_record(
+    text: str, name: str, line: int, mapping: ColumnMapping | None
+) -> tuple[RawRecord, ColumnMapping | None]:
+    if mapping is not None:
+        mapped = json_record(text, name, line, mapping)
+        if mapped.member is not None:
+            return mapped, mapping
+    own = json_record(text, name, line)
+    if own.refused is None:
+        return own, None
+    try:
+        row = parse_json(text)
+    except (ValueError, ArithmeticError):
+        row = None
+    original: Mapping[str, object] | str = row if isinstance(row, dict) else text
+    if isinstance(row, dict) and isinstance(row.get("member"), str):
+        return replace(own, member=row["member"], original=original), None
+    return RawRecord(name, line, original=original, refused=FOREIGN), None
+
+
+def _json_rebuild(
+    text: str, rules: ColumnMapping, raw: bytes
+) -> Callable[[Callable[[str], str]], list[bytes]]:
+    read = set(rules.columns())
+
+    def walk(value: object, place: str, change: Callable[[str], str]) -> object:
+        if place in read:
+            return value
+        if isinstance(value, dict):
+            return {
+                key: walk(inner, f"{place}.{key}" if place else key, change) for key, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [walk(inner, place, change) for inner in value]
+        return change(value) if isinstance(value, str) else value
+
+    def rebuild(change: Callable[[str], str]) -> list[bytes]:
+        if change(text) == text:
+            return [raw]
+        # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
+        guard = secrets.token_hex(16)
+        before = parse_json(text, parse_float=lambda digits: guard + digits)
+        after = walk(before, "", change)
+        if after == before:
+            return [raw]
+        line = re.sub(rf'"{guard}([^"]*)"', r"\1", json.dumps(after, ensure_ascii=False))
+        return [line.encode("utf-8", "surrogateescape") + line_end(raw)]
+
+    return rebuild
+
+
+def rules_for(columns: list[str], mapping: ColumnMapping | None) -> ColumnMapping | None:
+    """Return what the columns mean: by the mapping if it fits, by our own names, or ``None``."""
+    if mapping is not None and set(mapping.columns()) <= set(columns):
+        return mapping
+    try:
+        return own_mapping(columns, "")
+    except ActivityError:
+        return None
+
+
+def line_end(line: bytes) -> bytes:
+    """Return what ends a line; nothing for a last one that has no end."""
+    return line[len(line.rstrip(b"\r\n")) :]
+
+
+def is_packed(path: Path) -> bool:
+    """Tell whether a file is gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+class lines_of:  # noqa: N801 - reads as a statement: `with lines_of(path) as lines:`
+    """The lines of a file, plain or packed, with their ends, as the feed readers tell them apart."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._input = open_input(path)
+
+    def __enter__(self) -> Iterator[bytes]:
+        binary = self._input.__enter__()
+        return self._csv(binary) if self.path.suffix.lower() == ".csv" else self._json(binary)
+
+    def __exit__(self, *error: object) -> None:
+        self._input.__exit__(*error)  # type: ignore[arg-type]  # handed through as it came
+
+    def _csv(self, binary: BinaryIO) -> Iterator[bytes]:
+        # latin-1 keeps every byte; only line ends matter here, a lone carriage return among them.
+        with io.TextIOWrapper(binary, encoding="latin-1", newline="") as text:
+            for line in text:
+                yield line.encode("latin-1")
+
+    def _json(self, binary: BinaryIO) -> Iterator[bytes]:
+        while line := binary.readline(MAX_LINE_BYTES):
+            yield line
+
+
+class packing:  # noqa: N801 - as above
+    """Writes a file, packed if the one it takes the place of is; on the disk when it is closed."""
+
+    def __init__(self, part: Path, packed: bool) -> None:
+        self._file = part.open("wb")
+        # No time and no name in the archive: the same rows give the same bytes.
+        self._out = gzip.GzipFile("", "wb", fileobj=self._file, mtime=0) if packed else self._file
+
+    def __enter__(self) -> BinaryIO:
+        return cast("BinaryIO", self._out)
+
+    def __exit__(self, *error: object) -> None:
+        if self._out is not self._file:
+            self._out.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()

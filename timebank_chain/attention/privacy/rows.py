@@ -1,0 +1,362 @@
+"""One member's rows in a file of rows, and the file without them, so that whoever reads it goes on.
+
+Files are read as the feed readers read them. In CSV and JSON lines a dropped row leaves its line ends and
+nothing else: readers pass over empty lines, and the others' rows keep the line numbers that rejects name.
+What the oracle has read of a growing file is remembered as (bytes, SHA-256); the same boundary in the
+rewritten file is found on the way, if the file is still the one that was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from timebank_chain.activity.erased import cells_of
+from timebank_chain.activity.mapping import ColumnMapping
+from timebank_chain.activity.record import RawRecord
+from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
+from timebank_chain.attention.privacy.row_lines import (
+    FOREIGN,
+    csv_line_rows,
+    is_packed,
+    json_line_rows,
+    line_end,
+    lines_of,
+    packing,
+    rules_for,
+)
+from timebank_chain.errors import AttentionError
+from timebank_chain.oracle.journal import FeedMark
+
+#: What stands where another member's row named the erased one.
+REDACTED = "[erased]"
+LINES = frozenset({".csv", ".jsonl", ".ndjson"})
+ROWS = LINES | {".parquet"}
+
+_MARK_HINT = (
+    "the oracle would stop at it too: settle that first (timebank oracle run --forget-feed), then erase"
+)
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Tells a member's rows.
+
+    A row whose columns are understood is told by its member alone. In any other, a cell that equals the
+    member's id tells, if the id cannot be taken for a number or a word.
+
+    Attributes
+    ----------
+    member
+        The outside id.
+    acts
+        Ids of the member's acts, as far as they are known.
+    """
+
+    member: str
+    acts: frozenset[str] = frozenset()
+
+    @property
+    def distinctive(self) -> bool:
+        """Whether the id can be looked for in text: four characters or more, and not all digits."""
+        return len(self.member) >= 4 and not self.member.isdigit()
+
+    def owns(self, record: RawRecord) -> bool:
+        """Tell whether a record is the member's."""
+        if isinstance(record.member, str):
+            return record.member.strip() == self.member
+        if isinstance(record.id, str) and record.id in self.acts:
+            return True
+        return self.distinctive and record.refused is not None and self.member in cells_of(record.original)
+
+    def redacted(self, text: str) -> str:
+        """Return a text without the member's id."""
+        return self._pattern.sub(REDACTED, text) if self.distinctive else text
+
+    @property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w){re.escape(self.member)}(?!\w)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A file without some of its rows, written aside.
+
+    Attributes
+    ----------
+    part
+        The new file beside the old one, or ``None`` where nothing changes.
+    dropped
+        The records that are not in it.
+    redacted
+        How many other rows named the member in a column nobody reads.
+    mark
+        What the oracle has to remember of the new file, if it remembered the old one.
+    """
+
+    path: Path
+    part: Path | None
+    dropped: tuple[RawRecord, ...]
+    redacted: int = 0
+    kept: int = 0
+    mark: FeedMark | None = None
+
+    def replace(self) -> None:
+        """Put the new file in the old one's place."""
+        if self.part is not None:
+            try:
+                self.part.replace(self.path)
+            except OSError as error:
+                self.discard()
+                raise AttentionError(f"cannot be replaced: {error.strerror}", where=str(self.path)) from error
+
+    def discard(self) -> None:
+        """Throw the new file away."""
+        if self.part is not None:
+            self.part.unlink(missing_ok=True)
+
+
+def rows_of_file(path: Path, mapping: ColumnMapping | None) -> Iterator[RawRecord]:
+    """Yield every row of a file; where neither the mapping nor our own names fit, refused as foreign."""
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        yield from (record for record, _ in _parquet_rows(path, mapping))
+        return
+    with lines_of(path) as lines:
+        rows = csv_line_rows(lines, path, mapping) if kind == ".csv" else json_line_rows(lines, path, mapping)
+        yield from (row.record for row in rows if row.record is not None)
+
+
+def without(
+    path: Path,
+    drop: Callable[[RawRecord], bool],
+    *,
+    mapping: ColumnMapping | None = None,
+    whose: Whose | None = None,
+    mark: FeedMark | None = None,
+) -> Rewritten:
+    """Write a file aside without the rows that ``drop`` says.
+
+    Parameters
+    ----------
+    path
+        CSV, JSON lines or Parquet.
+    drop
+        Tells which rows go.
+    mapping
+        What the columns mean, where they carry other names than ours.
+    whose
+        Whose id is taken out of the columns of other rows that the mapping does not read.
+    mark
+        What the oracle remembers of the file.
+
+    Raises
+    ------
+    AttentionError
+        If the file is not the one the oracle read, is no table, or cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise AttentionError(
+            f"nothing can be written beside it: {error.strerror}", where=str(path)
+        ) from error
+    part = Path(name)
+    done = Rewritten(path, None, ())
+    try:
+        if path.suffix.lower() == ".parquet":
+            done = _parquet_without(path, part, drop, mapping, whose, mark)
+        else:
+            done = _lines_without(path, part, drop, mapping, whose, mark)
+        if done.part is not None:
+            shutil.copymode(path, part)
+        return done
+    except OSError as error:
+        raise AttentionError(f"cannot be rewritten: {error}", where=str(path)) from error
+    finally:
+        if done.part is None:
+            part.unlink(missing_ok=True)
+
+
+# --- lines -------------------------------------------------------------------------------------------
+
+
+def _lines_without(
+    path: Path,
+    part: Path,
+    drop: Callable[[RawRecord], bool],
+    mapping: ColumnMapping | None,
+    whose: Whose | None,
+    mark: FeedMark | None,
+) -> Rewritten:
+    packed = is_packed(path)
+    if packed and mark is not None:
+        raise AttentionError(
+            "the oracle reads this file while it is packed, so its rows cannot be taken out",
+            where=str(path),
+            hint="unpack it, run the oracle once with --forget-feed, then erase",
+        )
+    dropped: list[RawRecord] = []
+    kept = redacted = 0
+    boundary = _Boundary(mark)
+    last = b""
+    with lines_of(path) as lines, packing(part, packed) as out:
+        rows = (
+            csv_line_rows(lines, path, mapping)
+            if path.suffix.lower() == ".csv"
+            else json_line_rows(lines, path, mapping)
+        )
+        for row in rows:
+            new = row.lines
+            if row.record is not None:
+                if drop(row.record):
+                    dropped.append(row.record)
+                    new = [line_end(line) for line in row.lines]
+                else:
+                    kept += 1
+                    if whose is not None and row.rebuild is not None:
+                        new = row.rebuild(whose.redacted)
+                        redacted += new != row.lines
+            for old_line, new_line in zip(row.lines, new, strict=True):
+                if last.endswith(b"\r") and new_line == b"\n":
+                    new_line = b"\r\n"  # two line ends must not become one
+                last = new_line
+                boundary.step(old_line, new_line)
+                out.write(new_line)
+    moved = boundary.moved(path)
+    changed = bool(dropped or redacted)
+    return Rewritten(path, part if changed else None, tuple(dropped), redacted, kept, moved)
+
+
+class _Boundary:
+    """Finds, in the new file, where the oracle's reading of the old one ended."""
+
+    def __init__(self, mark: FeedMark | None) -> None:
+        self.mark = mark
+        self.old_size = self.new_size = 0
+        self.old, self.new = hashlib.sha256(), hashlib.sha256()
+        self.found: FeedMark | None = None
+        self.done_before = False
+        if mark is not None:
+            self._look(mark)
+
+    def step(self, old: bytes, new: bytes) -> None:
+        if self.mark is None:
+            return
+        self.old.update(old)
+        self.new.update(new)
+        self.old_size += len(old)
+        self.new_size += len(new)
+        self._look(self.mark)
+
+    def _look(self, mark: FeedMark) -> None:
+        if self.old_size == mark.size and self.old.hexdigest() == mark.sha256:
+            self.found = replace(mark, size=self.new_size, sha256=self.new.hexdigest())
+        elif self.new_size == mark.size and self.new.hexdigest() == mark.sha256:
+            # An erasure that was interrupted after the journal and before the file.
+            self.done_before = True
+
+    def moved(self, path: Path) -> FeedMark | None:
+        if self.mark is None or self.found is not None:
+            return self.found
+        if self.done_before:
+            return self.mark
+        raise AttentionError(
+            "the file is not the one the oracle read: it shrank or was rewritten",
+            where=str(path),
+            hint=_MARK_HINT,
+        )
+
+
+# --- Parquet -----------------------------------------------------------------------------------------
+
+
+def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[RawRecord, list[str]]]:
+    """Yield each row's record, and the columns nobody reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = [name for name in file.schema_arrow.names if name != "salt"]
+            rules = rules_for(list(file.schema_arrow.names), mapping)
+            unread = [] if rules is None else [name for name in columns if name not in rules.columns()]
+            line = 0
+            for batch in file.iter_batches(batch_size=8_192, columns=columns):
+                for row in batch.to_pylist():
+                    line += 1
+                    if rules is None:
+                        yield RawRecord(str(path), line, original=row, refused=FOREIGN), unread
+                    else:
+                        yield rules.record(row, str(path), line), unread
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise AttentionError(
+            f"not a readable Parquet file: {str(error).splitlines()[0] if str(error) else error!r}",
+            where=str(path),
+        ) from error
+
+
+def _parquet_without(
+    path: Path,
+    part: Path,
+    drop: Callable[[RawRecord], bool],
+    mapping: ColumnMapping | None,
+    whose: Whose | None,
+    mark: FeedMark | None,
+) -> Rewritten:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    dropped: list[RawRecord] = []
+    stays: list[bool] = []
+    named: dict[int, dict[str, str]] = {}
+    for record, unread in _parquet_rows(path, mapping):
+        gone = drop(record)
+        stays.append(not gone)
+        if gone:
+            dropped.append(record)
+        elif whose is not None and isinstance(record.original, Mapping):
+            cells = {name: record.original[name] for name in unread}
+            changes = {
+                name: new
+                for name, cell in cells.items()
+                if isinstance(cell, str) and (new := whose.redacted(cell)) != cell
+            }
+            if changes:
+                named[len(stays) - 1] = changes
+    if mark is not None and len(stays) < mark.rows:
+        raise AttentionError(
+            f"the file is not the one the oracle read: it has {len(stays)} rows, {mark.rows} were read",
+            where=str(path),
+            hint=_MARK_HINT,
+        )
+    kept = sum(stays)
+    if not dropped and not named:
+        return Rewritten(path, None, (), 0, kept, mark)
+    table = pq.read_table(path)
+    if (table.schema.metadata or {}).get(b"timebank.schema") == SCHEMA_NAME.encode():
+        write_activity(read_activity(path).take(np.flatnonzero(stays)), part)
+    else:
+        for column in {name for changes in named.values() for name in changes}:
+            values = table[column].to_pylist()
+            for row, changes in named.items():
+                values[row] = changes.get(column, values[row])
+            position = table.schema.get_field_index(column)
+            kind = table.schema.field(position)
+            table = table.set_column(position, kind, pa.array(values, kind.type))
+        pq.write_table(table.filter(pa.array(stays)), part, compression="zstd")
+    moved = None
+    if mark is not None:
+        content = part.read_bytes()
+        # Rows are only appended: as many of those read before stay as stand among the first ones.
+        rows = sum(stays[: mark.rows])
+        moved = FeedMark(mark.name, len(content), hashlib.sha256(content).hexdigest(), rows)
+    return Rewritten(path, part, tuple(dropped), len(named), kept, moved)
