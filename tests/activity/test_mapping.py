@@ -303,7 +303,7 @@ def test_an_endless_line_is_refused_with_its_number(tmp_path: Path, kind: str, p
     file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     tracemalloc.start()
     try:
-        with pytest.raises(ActivityError, match="is longer than 1,048,576 (bytes|characters)") as caught:
+        with pytest.raises(ActivityError, match=r"is longer than 1,048,576 (bytes|characters)") as caught:
             list(read(file, source="feed"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:

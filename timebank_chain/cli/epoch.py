@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain.cli import epoch_corrupt, epoch_fetch
+from timebank_chain.cli.epoch_rate import BuildRate, choose_rates
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -18,7 +19,14 @@ from timebank_chain.cli.epoch_view import (
     print_receipt,
     top_accounts,
 )
-from timebank_chain.cli.options import AsJson, EpochsFolder, require_epochs
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsJson,
+    DeploymentFile,
+    EpochsFolder,
+    RpcUrl,
+    require_epochs,
+)
 from timebank_chain.cli.output import out, print_json, print_table, say
 from timebank_chain.errors import CheckFailed, EpochError, UsageError
 from timebank_chain.units import format_duration, format_micro, format_time, parse_duration, parse_time
@@ -92,7 +100,8 @@ def build(
             "--rate-q24",
             metavar="RATE",
             min=0,
-            help="Micro-credits per micro-value, 16777216 = 1 (default: as before, first the policy's).",
+            help="Micro-credits per micro-value, 16777216 = 1 (default: what the deployment's chain "
+            "requires; without a deployment as before, first the policy's).",
         ),
     ] = None,
     pot: Annotated[
@@ -104,11 +113,14 @@ def build(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an epoch published otherwise; its signatures are lost.")
     ] = False,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Value the acts of an epoch and publish it.
 
     Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
+    With a deployment the rate is the one its chain requires, which may float; it says which it took and why.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -134,8 +146,17 @@ def build(
     intervals = list(_intervals(rules, previous, start=start, end=end, every=every, until=until))
     table = read_activity(activity)
     roster = Members() if members is None else load_members(members)
+    rates = choose_rates(
+        target,
+        len(intervals),
+        given=rate_q24,
+        rules=rules,
+        previous=previous,
+        rpc_url=rpc_url,
+        deployment=deployment,
+    )
     built = []
-    for start_ms, end_ms in intervals:
+    for (start_ms, end_ms), rate in zip(intervals, rates, strict=True):
         made = build_epoch(
             table,
             roster,
@@ -143,12 +164,12 @@ def build(
             start_ms=start_ms,
             end_ms=end_ms,
             previous=previous,
-            rate_q24=rate_q24,
+            rate_q24=rate.rate_q24,
             pot=pot,
             data_uri=data_uri,
         )
         previous = publish(made, folder, force=force)
-        built.append(_built_document(made, previous))
+        built.append(_built_document(made, previous, rate))
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:
         print_json("timebank.epoch.build/1", {"epochs": built})
@@ -496,11 +517,11 @@ def _check_proof(path: Path, epochs: Path | None, *, as_json: bool) -> None:
         out().print("compare the header hash with the chain's, or check again with --epochs DIR")
 
 
-def _built_document(made: EpochBuild, published: PublishedEpoch) -> dict[str, Any]:
+def _built_document(made: EpochBuild, published: PublishedEpoch, rate: BuildRate) -> dict[str, Any]:
     header = made.header.to_json()
     del header["schema"]
     left_out = {"earlier": made.left_out.earlier, "later": made.left_out.later}
-    return {**header, "left_out": left_out, "folder": str(published.folder)}
+    return {**header, **rate.to_json(), "left_out": left_out, "folder": str(published.folder)}
 
 
 def _write(path: Path, text: str) -> None:

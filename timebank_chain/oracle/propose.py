@@ -175,6 +175,39 @@ def proposed_header(timebank: Timebank, header_hash: bytes) -> EpochHeader:
     raise OracleError(f"no proposal of header 0x{header_hash.hex()} is on this chain")
 
 
+def final_headers(
+    timebank: Timebank, epochs: Sequence[int], *, block: int | None = None
+) -> dict[int, EpochHeader]:
+    """Return the headers of finalised epochs by number, from the events of their proposals.
+
+    Raises
+    ------
+    OracleError
+        If one of them is not final, or its proposal is not on this chain.
+    """
+    if not epochs:
+        return {}
+    at = timebank.connection.block_number() if block is None else block
+    proposed = {
+        event.header_hash: event.header
+        for event in read_events(
+            timebank.connection,
+            timebank.addresses(),
+            [EpochProposed],
+            from_block=timebank.deployment.first_block,
+            to_block=at,
+        )
+        if isinstance(event, EpochProposed)
+    }
+    found: dict[int, EpochHeader] = {}
+    for epoch in epochs:
+        digest = timebank.rate_oracle.header_hash_of(epoch, block=at)
+        if digest not in proposed:
+            raise OracleError(f"no proposal of the final epoch {epoch} is on this chain")
+        found[epoch] = proposed[digest]
+    return found
+
+
 def voided_headers(timebank: Timebank, epoch: int) -> dict[bytes, Voided]:
     """Return the headers of an epoch that were voided, by governance, by proof or for a withheld leaf."""
     events = read_events(
