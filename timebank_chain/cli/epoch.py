@@ -53,9 +53,7 @@ MembersFile = Annotated[
         "--members", metavar="FILE", help="Members file (CSV member,address); others: placeholders."
     ),
 ]
-AccountAddress = Annotated[
-    str | None, typer.Option("--account", metavar="ADDRESS", help="Account, with its checksum.")
-]
+AccountAddress = Annotated[str | None, typer.Option("--account", metavar="ADDRESS", help="Whose account.")]
 MemberId = Annotated[
     str | None, typer.Option("--member", metavar="ID", help="Outside id instead of the account.")
 ]
@@ -470,10 +468,10 @@ def _length(text: str) -> int:
 
 def _account(account: str | None, member: str | None, members: Path | None) -> bytes:
     from timebank_chain.activity import Members, load_members
-    from timebank_chain.chain.addresses import address_bytes, parse_address
+    from timebank_chain.chain.addresses import address_bytes, parse_account
 
     if account is not None:
-        return address_bytes(parse_address(account, what="--account"))
+        return address_bytes(parse_account(account, what="--account"))
     roster = Members() if members is None else load_members(members)
     return roster.account_of(member or "")
 
