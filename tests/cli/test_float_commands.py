@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,13 +90,13 @@ class Road:
 def in_order(table: ActivityTable) -> ActivityTable:
     """The rows by time and id, as a table's file has them."""
     rows = sorted(range(len(table)), key=lambda row: (int(table.occurred_ms[row]), table.id[row]))
-    columns = {field.name: getattr(table, field.name) for field in fields(table)}
-    return ActivityTable(
-        **{
-            name: [column[row] for row in rows] if isinstance(column, list) else column[rows]
-            for name, column in columns.items()
-        }
-    )
+    sorted_columns: dict[str, Any] = {}
+    for column in fields(table):
+        values = getattr(table, column.name)
+        sorted_columns[column.name] = (
+            [values[row] for row in rows] if isinstance(values, list) else values[rows]
+        )
+    return ActivityTable(**sorted_columns)
 
 
 def end_of(epoch: int) -> str:

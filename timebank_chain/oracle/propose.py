@@ -102,8 +102,8 @@ def propose_call(
     if reason is not None:
         raise OracleError(
             f"epoch {header.epoch} cannot be proposed: {reason}",
-            hint=f"build it again with `timebank epoch build --rate-q24 {state.rate_q24}`, or let "
-            "`timebank oracle run` do it",
+            hint=f"build it again with `timebank epoch build --epoch {header.epoch} --force --rate-q24 "
+            f"{state.rate_q24}`, or let `timebank oracle run` do it",
         )
     if header.end_ms > state.time_ms:
         raise OracleError(
