@@ -163,3 +163,8 @@ def format_micro(amount: int) -> str:
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), MICRO)
     return f"{sign}{whole:,}.{rest:06d}"
+
+
+def format_rate(rate_q24: int) -> str:
+    """Write a rate as credits per value, and as the integer it is: ``1.062500 (Q24 17825792)``."""
+    return f"{rate_q24 / Q24:.6f} (Q24 {rate_q24})"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +23,7 @@ from timebank_chain.activity import (
 )
 from timebank_chain.activity.mapping import ColumnMapping, load_mapping
 from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows
+from timebank_chain.activity.sources.files import MAX_LINE
 from timebank_chain.errors import ActivityError
 from timebank_chain.examples import example_path
 
@@ -280,6 +283,54 @@ def test_truncated_gzip_is_refused(tmp_path: Path, cut: int) -> None:
     file.write_bytes(gzip.compress((OWN + GOOD).encode())[:-cut])
     with pytest.raises(ActivityError, match="gzip stream is damaged or truncated"):
         list(csv_rows(file))
+
+
+#: Sizes of a text with one endless line, and in which line it begins.
+ENDLESS = {
+    "csv": (csv_rows, OWN + GOOD + "a:2," + "x" * (8 * MAX_LINE), 3),
+    "csv header": (csv_rows, "i" * (8 * MAX_LINE), 1),
+    # No cell is too long for the parser, and no line: the row never ends.
+    "csv row": (csv_rows, OWN + GOOD + '"a\n",' * (2 * MAX_LINE), 3),
+    "jsonl": (jsonl_rows, '{"id": "a"}\n{"id": "' + "x" * (8 * MAX_LINE), 2),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_an_endless_line_is_refused_with_its_number(tmp_path: Path, kind: str, packed: bool) -> None:
+    read, text, line = ENDLESS[kind]
+    file = tmp_path / "a"
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    tracemalloc.start()
+    try:
+        with pytest.raises(ActivityError, match=r"is longer than 1,048,576 (bytes|characters)") as caught:
+            list(read(file, source="feed"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.where == f"feed:{line}"
+    assert caught.value.hint
+    # The file has eight times the bound and more. Strings beside the row's text: the many cells of "csv row".
+    assert peak < (40 if kind == "csv row" else 6) * MAX_LINE
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_line_may_be_as_long_as_the_bound(tmp_path: Path, over: int) -> None:
+    reads: dict[str, tuple[Callable[[Path], Iterator[RawRecord]], str, str]] = {
+        "csv": (csv_rows, OWN + "\n", "a:2,"),
+        "jsonl": (jsonl_rows, "\n", '{"id": "'),
+    }
+    for name, (read, before, begin) in reads.items():
+        file = tmp_path / name
+        # CSV's own bound of a cell is lower: many cells.
+        filler = "x," * (MAX_LINE // 2)
+        file.write_text(before + begin + filler[: MAX_LINE + over - len(begin) - 1] + "\n" + "\n")
+        if over:
+            with pytest.raises(ActivityError, match="is longer than"):
+                list(read(file))
+        else:
+            (row,) = read(file)
+            assert row.refused
 
 
 def test_jsonl_takes_numbers_as_written_and_nested_keys(tmp_path: Path) -> None:

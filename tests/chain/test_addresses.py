@@ -4,6 +4,7 @@
 
     parse_address: checksummed -> itself; lower, upper or wrong case -> the right spelling as the way out;
     no address -> refused; every other single change of case is refused
+    parse_account: as parse_address, but all letters of one case will do
     the package: every offered name exists, the list is pinned, none loads web3 before it is used
 """
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import timebank_chain.chain as package
-from timebank_chain.chain.addresses import address_bytes, address_text, parse_address
+from timebank_chain.chain.addresses import address_bytes, address_text, parse_account, parse_address
 from timebank_chain.errors import UsageError
 
 KNOWN = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -38,19 +39,28 @@ def test_no_checksum_names_the_right_spelling(text: str) -> None:
     assert "--to" in str(caught.value)
 
 
+@given(st.binary(min_size=20, max_size=20))
+def test_an_account_needs_no_checksum(raw: bytes) -> None:
+    text = address_text(raw)
+    for spelling in (text, text.lower(), "0x" + text[2:].upper(), f" {text} "):
+        assert parse_account(spelling) == text
+
+
 @pytest.mark.parametrize("position", [n for n in range(2, 42) if KNOWN[n].isalpha()])
 def test_one_letter_of_the_wrong_case_is_refused(position: int) -> None:
     text = KNOWN[:position] + KNOWN[position].swapcase() + KNOWN[position + 1 :]
-    with pytest.raises(UsageError, match="wrong checksum"):
-        parse_address(text)
+    for parse in (parse_address, parse_account):
+        with pytest.raises(UsageError, match="wrong checksum"):
+            parse(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "0x", "vitalik.eth", KNOWN[2:], KNOWN + "0", KNOWN[:-1], "0x" + "g" * 40]
 )
 def test_no_address_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="not an address"):
-        parse_address(text)
+    for parse in (parse_address, parse_account):
+        with pytest.raises(UsageError, match="not an address"):
+            parse(text)
 
 
 def test_address_of_digits_only_needs_no_case() -> None:

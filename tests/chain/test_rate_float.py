@@ -34,6 +34,7 @@ from timebank_chain.chain.system import open_timebank
 from timebank_chain.chain.transactions import Call
 from timebank_chain.errors import DeploymentError
 from timebank_chain.spec import rate_float as specified
+from timebank_chain.spec.floating_rate import MIN_STEP
 from timebank_chain.units import Q24
 
 STEP = 20_000_000
@@ -91,10 +92,11 @@ def test_a_plans_step_is_in_force_from_the_start(embedded: Connection, tmp_path:
             assert (event.previous_step, event.step, event.base_rate_q24, event.spent) == (0, STEP, Q24, 0)
 
 
-@pytest.mark.parametrize("step", [-1, MAX_FLOAT_STEP + 1])
+@pytest.mark.parametrize("step", [-1, 1, MIN_STEP - 1, MAX_FLOAT_STEP + 1])
 def test_an_impossible_step_is_refused(step: int) -> None:
     with pytest.raises(DeploymentError, match="float step"):
         plan(float_step_micro=step).check()
+    plan(float_step_micro=MIN_STEP).check()
 
 
 def test_an_epoch_moves_the_rate_as_specified(floating: World) -> None:

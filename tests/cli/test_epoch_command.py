@@ -2,7 +2,7 @@
 |- the road: build several epochs, inspect, verify, prove, check, receipt; text and JSON
 |- building again: without --force nothing changes; the next follows on by itself
 |- usage (exit 2): no start, no policy, no length, an end in the future, two ways to end, a gap, no folder,
-|  an address without checksum, nothing or two things to prove
+|  an address with a wrong checksum, nothing or two things to prove
 |- trouble (exit 1): a cut activity table or epoch file (named), another window, no such epoch
 |- corrupting: what was planted where, --list, JSON; the honest folder stays as it is
 `- a failed check (exit 3): a lie that hangs together, a flipped bit in a proof, a proof of another epoch
@@ -314,7 +314,7 @@ FRESH = ["build", "--activity", "ACTIVITY", "--epochs", "FRESH", "--policy", "PO
         (["prove", "--epochs", "EPOCHS", "--member", "m1", "--activity", "3"], 2, "say what to prove"),
         (["prove", "--epochs", "EPOCHS", "--member", "nobody"], 1, "has no account in epoch 2"),
         (["prove", "--epochs", "EPOCHS", "--activity", "999"], 1, "leaves, not leaf 999"),
-        (["prove", "--epochs", "EPOCHS", "--account", "LOWER"], 2, "has no checksum"),
+        (["prove", "--epochs", "EPOCHS", "--account", "WRONG"], 2, "has a wrong checksum"),
         (["prove", "--check", "POLICY", "--member", "m1"], 2, "--check takes a proof file"),
         (["receipt", "--epochs", "EPOCHS"], 2, "say whose receipt"),
         (["corrupt", "--epochs", "EPOCHS", "--to", "FRESH"], 2, "say what shall be wrong"),
@@ -342,7 +342,7 @@ def test_wrong_input_gets_one_sentence_and_a_way_out(
         "POLICY": world / "policy.json",
         "CUT": cut,
         "WINDOW": window,
-        "LOWER": "0x" + sample.WALLET.hex(),
+        "WRONG": checksum_address(sample.WALLET).swapcase().replace("X", "x"),
     }
     before = {path: path.read_bytes() for path in world.rglob("*") if path.is_file()}
     done = run(*(places.get(argument, argument) for argument in arguments), "--json")

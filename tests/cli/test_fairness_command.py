@@ -4,18 +4,24 @@
 
     report ........... what everybody has, exact fractions beside their value; text has every measure
     picture .......... readable XML, curves inside the frame, rising from corner to corner
+        place ........ tried before anything is read: no folder, a folder itself; a file there is replaced, a
+                       link stays one, a device is written to; a disk that fills up later costs no report
     refused .......... from after to; no epochs; a picture nowhere
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.chain_fixtures import free_port
 from tests.cli.bank_stage import Stage, run
+from timebank_chain.cli import fairness, pictures
 from timebank_chain.epoch import read_epoch
+from timebank_chain.errors import TimebankError
 
 pytestmark = pytest.mark.anvil
 SVG = "{http://www.w3.org/2000/svg}"
@@ -66,6 +72,50 @@ def test_picture(busy: Stage) -> None:
             curves += 1
             assert points == sorted(points, key=lambda point: (point[0], -point[1]))
     assert curves == 4
+
+
+def test_the_pictures_place_is_tried_first(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing is read from a chain: there is none.
+    monkeypatch.setenv("ETH_RPC_URL", f"http://127.0.0.1:{free_port()}")
+    (stage.folder / "file").write_text("")
+    for place in (stage.folder / "no" / "x.svg", stage.folder, stage.folder / "file" / "x.svg"):
+        ran = run("fairness", "report", "--svg", place, "--json")
+        assert ran.code == 1
+        assert ran.error["message"].startswith("cannot write the picture: ")
+        assert ran.error["where"] == str(place)
+        assert ran.error["hint"]
+    names = {path.name for path in stage.folder.iterdir()}
+    assert run("fairness", "report", "--svg", stage.folder / "x.svg", "--json").error["code"] == (
+        "ConnectionFailed"
+    )
+    assert {path.name for path in stage.folder.iterdir()} == names
+
+
+def test_pictures_are_written_in_one_step(tmp_path: Path) -> None:
+    target, link = tmp_path / "a.svg", tmp_path / "link.svg"
+    target.write_text("before")
+    link.symlink_to(target)
+    pictures.check_place(link)
+    assert target.read_text() == "before"
+    pictures.write_picture(link, b"<svg/>")
+    assert link.is_symlink() and target.read_bytes() == b"<svg/>"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.svg", "link.svg"}
+    null = Path("/dev/null")
+    pictures.check_place(null)
+    pictures.write_picture(null, b"<svg/>")
+    assert null.is_char_device()
+
+
+def test_a_disk_that_fills_up_costs_the_picture_alone(busy: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _svg: bytes) -> None:
+        raise TimebankError("cannot write the picture: No space left on device", hint="make room")
+
+    # A full disk between the trial and the writing cannot be had otherwise.
+    monkeypatch.setattr(fairness, "write_picture", full)
+    ran = run("fairness", "report", "--svg", busy.folder / "x.svg")
+    assert ran.code == 1
+    assert "Gini" in ran.out
+    assert "No space left" in ran.err
 
 
 def test_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

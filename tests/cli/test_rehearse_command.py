@@ -4,6 +4,7 @@
 
     files alone ...... the policy they have: bit for bit; another: winners, losers, Gini, mint; as text
     with a chain ..... epochs checked against it, fees estimated by what everybody is credited
+    rates ............ kept as recorded; that they would move is said, unless all is the same or fixed
     refused .......... unknown and contradictory fields, a missing epoch, a wrong range, no epochs
 """
 
@@ -54,6 +55,7 @@ class TestFilesAlone:
         assert (told["winners"], told["losers"], told["top_winners"], told["fees"]) == (0, 0, [], None)
         text = run("policy", "rehearse", "--with", today, "--epochs", epochs)
         assert "every leaf, root and total is the published one, bit for bit" in text.out
+        assert "rate floats" not in text.out
 
     def test_another_policy(self, epochs: Path, today: Path) -> None:
         flat = changed(today, brackets=[{"from_multiple_milli": 0, "slope_milli": 1000}])
@@ -68,6 +70,10 @@ class TestFilesAlone:
         assert whole is not None and gini == whole.gini < rehearsed
         text = run("policy", "rehearse", "--with", flat, "--epochs", epochs, "--from", 2)
         assert text.code == 0, text.err
+        assert "if the rate floats, another mint would have moved those of later epochs too" in text.out
+        assert (told["rates"], told["rate_floats"]) == ("recorded", None)
+        help_text = " ".join(run("policy", "rehearse", "--help").out.split())
+        assert "A rehearsal keeps the recorded rates" in help_text
         for words in ("over epochs 2 to 3", "Who would win most", "0 lose 0.000000", "Gini of the standings"):
             assert words in text.out
 
@@ -90,6 +96,11 @@ def test_with_a_chain(stage: Stage) -> None:
     assert told["identical"] and told["fees"]["estimated_micro"] == 50_000
     text = run("policy", "rehearse", "--with", path)
     assert "fees paid, credits" in text.out and "~ fees: as if" in text.out
+    assert told["rate_floats"] is False and "the rate floats" not in text.out
+    stage.govern("chain", "set-float", "250")
+    assert stage.told("policy", "rehearse", "--with", path)["rate_floats"] is True
+    text = run("policy", "rehearse", "--with", path)
+    assert "the rate floats here: another mint would have moved those of later epochs too" in text.out
     header = stage.folder / "epochs" / "000001" / "header.json"
     document = json.loads(header.read_text())
     document["rateQ24"] += 1

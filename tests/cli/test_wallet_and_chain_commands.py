@@ -271,12 +271,9 @@ class TestChain:
         done = run(*DEPLOY, "--float-step", "250000", "--deployment", manifest, "--yes", "--json")
         assert done.document["deployment"]["parameters"]["floatStepMicro"] == 250_000_000_000
         facts = run("chain", "status", "--deployment", manifest, "--json").document
-        assert facts["float"] == {
-            "step_micro": 250_000_000_000,
-            "base_rate_q24": facts["oracle"]["rate_q24"],
-            "excess_micro": 0,
-            "demand_micro": 0,
-        }
+        assert facts["float"]["step_micro"] == 250_000_000_000
+        assert facts["float"]["base_rate_q24"] == facts["oracle"]["rate_q24"]
+        assert (facts["float"]["excess_micro"], facts["float"]["demand_micro"]) == (0, 0)
         assert "excess 0.000000" in run("chain", "status", "--deployment", manifest).out
         assert run("chain", "verify", "--deployment", manifest).code == 0
 

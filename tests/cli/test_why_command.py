@@ -5,6 +5,7 @@
     explained ........ as the leaves of both epochs have it, cause by cause; a rate change shows as such
         placeholder .. by its outside id
         text ......... every line, nothing but 0 in the last
+        spelling ..... an address without a checksum, here and where else one asks; not a wrong one
     refused .......... an epoch that is not final, or 0; two names of one account; no epochs; another epoch's
                        files in its place
 """
@@ -55,6 +56,23 @@ def test_first_epoch_and_placeholder(stage: Stage) -> None:
     assert told["parameters_before"] is None
     assert told["earned"]["before_micro"] == 0 < told["earned"]["new_activity_micro"]
     assert told["earned"]["ageing_micro"] < 0
+
+
+def test_an_account_asked_about_needs_no_checksum(stage: Stage) -> None:
+    member = stage.world.address("member1")
+    for ask in (
+        ("wallet", "why", 1, "--account"),
+        ("epoch", "receipt", "--account"),
+        ("wallet", "balance"),
+        ("wallet", "statement"),
+        ("wallet", "outlook"),
+        ("deposit", "list"),
+        ("service", "list", "--owner"),
+    ):
+        told = stage.told(*ask, member)
+        assert stage.told(*ask, member.lower()) == told, ask
+        ran = run(*ask, member[:2] + member[2:].swapcase(), "--json")
+        assert (ran.code, "wrong checksum" in ran.error["message"]) == (2, True), ask
 
 
 def test_what_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

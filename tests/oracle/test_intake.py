@@ -3,6 +3,7 @@
 rejects file
 |- each reject once, also over restarts
 |- a line cut off by a crash is written anew
+|- a record longer than csv's own bound of a cell stops no restart
 `- a file that cannot be written stops the oracle: nothing is left out unsaid
 intake
 |- acts settle when their window closes; the order of the feed does not matter
@@ -31,6 +32,7 @@ from hypothesis import strategies as st
 from tests.epoch import sample
 from tests.oracle.test_sign import HEADER as EPOCH_HEADER
 from timebank_chain.activity import Reject, record_ids
+from timebank_chain.activity.sources.files import MAX_LINE
 from timebank_chain.errors import OracleError
 from timebank_chain.oracle.claims import MAX_GAP, ranges
 from timebank_chain.oracle.intake import EpochIntake, read_intake
@@ -53,6 +55,14 @@ def reject(number: int, record: str = '{"a": "1,2"}') -> Reject:
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_long_record_is_read_back(tmp_path: Path) -> None:
+    path, limit = tmp_path / "rejects.csv", csv.field_size_limit()
+    long = reject(1, "x" * MAX_LINE)
+    assert RejectsFile(path).append([long, reject(2)]) == 2
+    assert RejectsFile(path).append([long, reject(2), reject(3)]) == 1
+    assert csv.field_size_limit() == limit
 
 
 def test_each_reject_is_listed_once_also_over_restarts(tmp_path: Path) -> None:

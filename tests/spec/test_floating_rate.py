@@ -10,6 +10,7 @@
     |- one epoch
     |  |- moves the rate by at most an eighth, for all bases and steps
     |  |- leaves the excess as it is where demand is supply
+    |  |- never moves it below the least step, and does from there on
     |  `- the constant of the bound is the largest that roundings allow, rounded to ten
     |- many epochs
     |  |- settle where an epoch mints what is spent, from any start, if a step is at least the demand
@@ -41,6 +42,7 @@ from timebank_chain.spec.floating_rate import (
     MAX_DOUBLINGS,
     MAX_MOVE_Q24,
     MAX_RATE_Q24,
+    MIN_STEP,
     excess_after,
     max_move,
     rate,
@@ -116,6 +118,19 @@ def test_one_epoch_moves_the_rate_by_at_most_an_eighth(
 def test_there_is_no_drift_where_demand_is_supply(state: tuple[int, int], both: int) -> None:
     step, excess = state
     assert excess_after(excess, step, both, both) == excess
+
+
+@given(st.integers(1, 1000), AMOUNTS, AMOUNTS)
+def test_below_the_least_step_nothing_moves_the_rate(step: int, demand: int, supply: int) -> None:
+    """Every epoch's excess is the one before: a step that small is a fixed rate that says it floats."""
+    assert MIN_STEP * MAX_MOVE_Q24 >= 1 << 24 > (MIN_STEP - 1) * MAX_MOVE_Q24
+    excess = excess_after(0, step, demand, supply)
+    if step < MIN_STEP:
+        assert (max_move(step), excess) == (0, 0)
+        assert rate(Q24, excess, step) == Q24
+    else:
+        assert (excess > 0, excess < 0) == (demand > supply, demand < supply)
+        assert (rate(Q24, excess, step) > Q24, rate(Q24, excess, step) < Q24) == (excess > 0, excess < 0)
 
 
 def test_the_bound_of_one_move() -> None:

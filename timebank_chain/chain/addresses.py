@@ -1,4 +1,8 @@
-"""Addresses as people write them: EIP-55 checksummed, or refused with the right spelling."""
+"""Addresses as people write them: EIP-55 checksummed, or refused with the right spelling.
+
+What gets credits or a role must carry its checksum (`parse_address`); what is only looked at need not
+(`parse_account`).
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,23 @@ def parse_address(text: str, *, what: str = "address") -> ChecksumAddress:
     has_no_checksum = stripped[2:] in (stripped[2:].lower(), stripped[2:].upper())
     fault = "has no checksum" if has_no_checksum else "has a wrong checksum"
     raise UsageError(f"{what}: {stripped} {fault}", hint=f"compare it, then write {checksummed}")
+
+
+def parse_account(text: str, *, what: str = "account") -> ChecksumAddress:
+    """Read the address of an account that is only asked about: all letters of one case will do.
+
+    A mistyped digit costs an empty answer here, no credits. Where both cases stand, they are a checksum, and
+    a wrong one is refused.
+
+    Raises
+    ------
+    UsageError
+        If it is no address, or letters of both cases are not its checksum.
+    """
+    stripped = text.strip()
+    if _ADDRESS.match(stripped) and stripped[2:] in (stripped[2:].lower(), stripped[2:].upper()):
+        return to_checksum_address(stripped)
+    return parse_address(text, what=what)
 
 
 def address_bytes(address: str) -> bytes:

@@ -12,6 +12,8 @@ from eth_typing import ChecksumAddress
 from timebank_chain.chain.addresses import parse_address
 from timebank_chain.chain.bank_plan import STANDARD_BANK, BankPlan
 from timebank_chain.errors import DeploymentError, PolicyError, UsageError
+from timebank_chain.spec.floating_rate import MIN_STEP
+from timebank_chain.units import format_micro
 from timebank_chain.valuation.policy import (
     Policy,
     policy_document,
@@ -161,6 +163,11 @@ class DeploymentPlan:
             raise DeploymentError(
                 f"a float step of {self.float_step_micro} micro-credits, at most {MAX_FLOAT_STEP}",
                 hint="--float-step: credits, or leave it out for a fixed rate",
+            )
+        if 0 < self.float_step_micro < MIN_STEP:
+            raise DeploymentError(
+                f"with a float step of {self.float_step_micro} micro-credits the rate never moves",
+                hint=f"--float-step: at least {format_micro(MIN_STEP)} credits, better what an epoch mints",
             )
         if not 0 <= self.fee_bps <= MAX_FEE_BPS:
             raise DeploymentError(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timebank_chain.cli import chain_bank, chain_powers
+from timebank_chain.cli import chain_bank, chain_float, chain_powers, chain_status
+from timebank_chain.cli.chain_float import SPENDING, describe_step, float_warnings, parse_step
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -30,10 +31,9 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.output import print_json, print_table, say
-from timebank_chain.cli.pending_view import pending_body, pending_rows
-from timebank_chain.cli.writes import ETHER, format_ether, govern, perform, print_receipt, report
+from timebank_chain.cli.writes import ETHER, format_ether, govern, leave_alone, perform, print_receipt, report
 from timebank_chain.errors import CheckFailed, DeploymentError, UsageError
-from timebank_chain.units import Q24, format_duration, format_micro, format_time, parse_credits
+from timebank_chain.units import Q24, format_duration, format_rate
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
@@ -41,14 +41,15 @@ if TYPE_CHECKING:
     from timebank_chain.chain.bank_plan import BankPlan
     from timebank_chain.chain.connection import Connection
     from timebank_chain.chain.deployment_plan import DeploymentPlan
-    from timebank_chain.chain.system import Timebank
 
 app = typer.Typer(
     help="Deploy the contracts, look at them, verify and govern them.\n\nExample: timebank chain status",
     no_args_is_help=True,
 )
 app.add_typer(chain_bank.app, name="bank")
+app.command("status")(chain_status.command)
 app.command("powers")(chain_powers.command)
+app.command("set-float")(chain_float.command)
 
 PolicyName = Annotated[
     str, typer.Option("--policy", metavar="NAME|FILE", help="Valuation policy in force from the start.")
@@ -198,6 +199,9 @@ def deploy_command(
         raise UsageError(error.message, hint=error.hint, where=error.where) from error
     connection = open_connection(rpc_url)
     path = deployment or Path("deployments") / str(connection.chain_id) / "deployment.json"
+    fees = zip(SPENDING, (plan.fee_bps, plan.trade_fee_bps, plan.service_fee_bps), strict=True)
+    for warning in float_warnings(plan.float_step_micro, dict(fees), None):
+        say(f"warning: {warning}")
     if not as_json or dry_run:
         _show_plan(connection, signer.address, plan, path, as_json=as_json, dry_run=dry_run)
     if dry_run:
@@ -243,7 +247,7 @@ def _show_plan(
         ("policy", f"{plan.policy.name} version {plan.policy.version}"),
         ("", "0x" + plan.policy_hash.hex()),
         ("rate", f"{plan.rate_q24 / Q24:.6f} credits per value"),
-        ("its float", _float_step(plan.float_step_micro)),
+        ("its float", describe_step(plan.float_step_micro)),
         ("quorum", f"{plan.threshold} of {len(plan.signers)}"),
         *(("", one) for one in plan.signers),
         ("governor", f"{plan.governor} (delay {_span(plan.governance_delay)})"),
@@ -300,146 +304,6 @@ def _bank_rows(bank: BankPlan) -> list[tuple[str, object]]:
     ]
 
 
-@app.command("status")
-def status(
-    rpc_url: RpcUrl = DEFAULT_RPC_URL, deployment: DeploymentFile = None, as_json: AsJson = False
-) -> None:
-    """Show epoch, supply, fees, quorum, policy, rate and roles, all at one block.
-
-    Example: timebank chain status --deployment deployments/31337/deployment.json
-    """
-    timebank = open_system(rpc_url, deployment)
-    facts = _status(timebank)
-    if as_json:
-        print_json("timebank.chain.status/1", facts)
-        return
-    pending = facts["pending"]
-    waiting = "none"
-    if pending:
-        ends = format_time(pending["challenge_ends_at"] * 1000)
-        waiting = f"epoch {pending['epoch']} by {pending['proposer']}, challenge window until {ends}"
-    fees = facts["fee_pool"]
-    oracle, requests = facts["oracle"], facts["leaf_requests"]
-    print_table(
-        f"Chain {facts['chain_id']}, block {facts['block']}, {format_time(facts['time'] * 1000)}",
-        ["", ""],
-        [
-            ("latest epoch", facts["latest_epoch"] or "none yet"),
-            ("ends", format_time(facts["latest_end_ms"]) if facts["latest_epoch"] else ""),
-            ("proposed", waiting + (" (proposals are paused)" if oracle["paused"] else "")),
-            *([("its header", pending["header_hash"]), *pending_rows(pending)] if pending else []),
-            ("supply", format_micro(facts["supply_micro"])),
-            ("fee pool", f"depositors {format_micro(fees['depositors_micro'])}"),
-            ("", f"bonus pot {format_micro(fees['bonus_micro'])}"),
-            ("", f"reserve {format_micro(fees['reserve_micro'])}"),
-            ("payment fee", f"{facts['fee_bps']} basis points"),
-            ("trade fee", f"{facts['trade_fee_bps']} basis points"),
-            ("policy", facts["policy_hash"]),
-            ("rate", f"{oracle['rate_q24'] / Q24:.6f} credits per value"),
-            *_float_rows(facts["float"]),
-            ("quorum", f"{oracle['threshold']} of {len(oracle['signers'])}"),
-            *(("", one) for one in oracle["signers"]),
-            ("bond", f"{format_ether(oracle['bond_wei'])} coin"),
-            ("challenge window", format_duration(oracle["challenge_window"] * 1000)),
-            (
-                "leaf requests",
-                f"from {format_ether(requests['deposit_wei'])} coin, shown within "
-                f"{format_duration(requests['answer_time'] * 1000)}",
-            ),
-            *((role, _members(holders)) for role, holders in facts["roles"].items()),
-        ],
-    )
-
-
-def _float_step(step: int) -> str:
-    return f"doubles with {format_micro(step)} credits spent beyond what is minted" if step else "fixed"
-
-
-def _float_rows(facts: dict[str, int]) -> list[tuple[str, object]]:
-    if not facts["step_micro"]:
-        return [("its float", "fixed")]
-    return [
-        ("its float", _float_step(facts["step_micro"])),
-        ("", f"base {facts['base_rate_q24'] / Q24:.6f} credits per value"),
-        ("", f"excess {format_micro(facts['excess_micro'])}"),
-        ("", f"spent since the last epoch {format_micro(facts['demand_micro'])}"),
-    ]
-
-
-def _members(holders: list[dict[str, Any]]) -> str:
-    return ", ".join(
-        f"{one['account']} ({format_duration(one['delay'] * 1000) if one['delay'] else 'no'} delay)"
-        for one in holders
-    )
-
-
-def _status(timebank: Timebank) -> dict[str, Any]:
-    from timebank_chain.chain.access_manager import ROLE_NAMES
-    from timebank_chain.chain.events import RoleGranted, RoleRevoked, read_events
-
-    connection = timebank.connection
-    block = connection.block_number()
-    oracle, pool = timebank.rate_oracle, timebank.fee_pool.accounts(block=block)
-    floating = timebank.rate_float.floating(block=block)
-    candidates: dict[int, set[str]] = {}
-    for event in read_events(
-        connection,
-        timebank.addresses(),
-        (RoleGranted, RoleRevoked),
-        from_block=timebank.deployment.first_block,
-        to_block=block,
-    ):
-        if isinstance(event, RoleGranted):
-            candidates.setdefault(event.role_id, set()).add(event.account)
-    roles: dict[str, list[dict[str, Any]]] = {}
-    for role, accounts in sorted(candidates.items()):
-        for account in sorted(accounts):
-            held = timebank.access_manager.has_role(role, account, block=block)
-            if held.is_member:
-                roles.setdefault(ROLE_NAMES.get(role, str(role)), []).append(
-                    {"account": account, "delay": held.delay}
-                )
-    return {
-        "chain_id": connection.chain_id,
-        "block": block,
-        "time": int(connection.w3.eth.get_block(block)["timestamp"]),
-        "latest_epoch": oracle.latest_epoch(block=block),
-        "latest_end_ms": oracle.latest_end_ms(block=block),
-        "latest_header_hash": "0x" + oracle.latest_header_hash(block=block).hex(),
-        "pending": pending_body(timebank, oracle.pending(block=block), block=block),
-        "supply_micro": timebank.attention_credit.total_supply(block=block),
-        "fee_pool": {
-            "depositors_micro": pool.depositors,
-            "bonus_micro": pool.bonus,
-            "reserve_micro": pool.reserve,
-        },
-        "fee_bps": timebank.credit_payments.fee_bps(block=block),
-        "trade_fee_bps": timebank.credit_exchange.trade_fee_bps(block=block),
-        "policy_hash": "0x" + oracle.policy_hash(block=block).hex(),
-        "oracle": {
-            "rate_q24": oracle.rate_q24(block=block),
-            "signers": oracle.signers(block=block),
-            "threshold": oracle.threshold(block=block),
-            "bond_wei": oracle.bond_wei(block=block),
-            "challenge_window": oracle.challenge_window(block=block),
-            "challenger_share_bps": oracle.challenger_share_bps(block=block),
-            "paused": oracle.proposals_paused(block=block),
-        },
-        "float": {
-            "step_micro": floating.step,
-            "base_rate_q24": floating.base_rate_q24,
-            "excess_micro": floating.excess,
-            "demand_micro": timebank.fee_pool.spent(block=block) - floating.spent_at_last,
-        },
-        "leaf_requests": {
-            "answer_time": timebank.leaf_requests.answer_time(),
-            "deposit_wei": timebank.leaf_requests.request_deposit_wei(),
-        },
-        "roles": roles,
-        "contracts": dict(timebank.addresses()),
-    }
-
-
 @app.command("verify")
 def verify(
     rpc_url: RpcUrl = DEFAULT_RPC_URL, deployment: DeploymentFile = None, as_json: AsJson = False
@@ -476,17 +340,6 @@ def verify(
 
 def _span(seconds: int) -> str:
     return format_duration(seconds * 1000) if seconds else "none"
-
-
-def parse_step(text: str, what: str) -> int:
-    """Read the credits that double a floating rate, as micro-credits; 0 is a fixed rate."""
-    if text == "0":
-        return 0
-    try:
-        step = parse_credits(text)
-    except ValueError as error:
-        raise UsageError(f"{what}: {error}", hint="credits, for example 250000; 0 fixes the rate") from None
-    return int(step)
 
 
 def parse_ether(text: str) -> int:
@@ -577,51 +430,17 @@ def set_rate(
     if not 0 < rate < 1 << 64:
         raise UsageError(f"rate {rate} is not between 1 and 2**64 - 1", hint=f"one to one is {Q24}")
     timebank = open_system(rpc_url, deployment)
+    schema = "timebank.chain.set-rate/1"
+    if timebank.rate_oracle.rate_q24() == rate:
+        # Also where it floats: the same rate again is no new base.
+        leave_alone(f"the rate is {format_rate(rate)}", schema=schema, facts={}, as_json=as_json)
+        return
     govern(
         timebank,
         open_signer(keystore, sender, password_file),
         timebank.rate_oracle.set_rate(rate),
-        question=f"make the rate {rate}?",
-        schema="timebank.chain.set-rate/1",
-        yes=yes,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-@app.command("set-float")
-def set_float(
-    step: Annotated[
-        str,
-        typer.Argument(
-            metavar="CREDITS", help="Credits spent beyond what is minted that double the rate; 0 fixes it."
-        ),
-    ],
-    rpc_url: RpcUrl = DEFAULT_RPC_URL,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    sender: FromAddress = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let the rate follow what is spent, from where it stands: run once to schedule, then to execute.
-
-    After each epoch the rate is base * 2**(excess / CREDITS), the excess being what was spent beyond what
-    was minted; it moves by at most 12.5 % an epoch, within 1/16 and 16 times its base.
-
-    Example: timebank chain set-float 250000 --from 0x...
-    """
-    micro = parse_step(step, "CREDITS")
-    timebank = open_system(rpc_url, deployment)
-    govern(
-        timebank,
-        open_signer(keystore, sender, password_file),
-        timebank.rate_float.set_float(micro),
-        question=f"let the rate double with {format_micro(micro)} credits?" if micro else "fix the rate?",
-        schema="timebank.chain.set-float/1",
-        facts={"step_micro": micro},
+        question=f"make the rate {format_rate(rate)}?",
+        schema=schema,
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timebank_chain.cli.chain_float import SPENDING, float_warnings
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -23,7 +24,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.output import say
-from timebank_chain.cli.writes import govern
+from timebank_chain.cli.writes import govern, leave_alone
 from timebank_chain.errors import UsageError
 from timebank_chain.units import format_duration
 
@@ -177,6 +178,8 @@ def set_fee(
 ) -> None:
     """Change the fee on payments, depositors' income, rent, trades or services; on interest see set-risk.
 
+    Where it is so already, nothing is sent. A fee of 0 is warned of.
+
     Example: timebank chain bank set-fee income 400 --from 0x...
     """
     from timebank_chain.chain.bank_plan import MAX_INCOME_FEE_BPS, MAX_LEASE_FEE_BPS
@@ -195,24 +198,43 @@ def set_fee(
             hint=f"at most {limits[what]} ({limits[what] / 100:g} %)",
         )
     timebank = open_system(rpc_url, deployment)
-    calls = {
-        Fee.PAYMENTS: timebank.credit_payments.set_fee,
-        Fee.INCOME: timebank.time_bank.set_income_fee,
-        Fee.RENT: timebank.credit_lease.set_lease_fee,
-        Fee.TRADES: timebank.credit_exchange.set_trade_fee,
-        Fee.SERVICES: timebank.service_escrow.set_service_fee,
-    }
+    read, change = {
+        Fee.PAYMENTS: (timebank.credit_payments.fee_bps, timebank.credit_payments.set_fee),
+        Fee.INCOME: (timebank.time_bank.income_fee_bps, timebank.time_bank.set_income_fee),
+        Fee.RENT: (timebank.credit_lease.lease_fee_bps, timebank.credit_lease.set_lease_fee),
+        Fee.TRADES: (timebank.credit_exchange.trade_fee_bps, timebank.credit_exchange.set_trade_fee),
+        Fee.SERVICES: (timebank.service_escrow.service_fee_bps, timebank.service_escrow.set_service_fee),
+    }[what]
+    schema = "timebank.chain.bank.set-fee/1"
+    facts: dict[str, Any] = {"what": what.value, "fee_bps": bps}
+    if read() == bps:
+        leave_alone(
+            f"the fee on {what.value} is {bps} basis points", schema=schema, facts=facts, as_json=as_json
+        )
+        return
+    warnings = [] if bps else _without_fee(timebank, what)
+    if not as_json:
+        for warning in warnings:
+            say(f"warning: {warning}")
     govern(
         timebank,
         open_signer(keystore, sender, password_file),
-        calls[what](bps),
+        change(bps),
         question=f"make the fee on {what.value} {bps} basis points?",
-        schema="timebank.chain.bank.set-fee/1",
-        facts={"what": what.value, "fee_bps": bps},
+        schema=schema,
+        facts={**facts, "warnings": warnings},
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,
     )
+
+
+def _without_fee(timebank: Timebank, what: Fee) -> list[str]:
+    """Return what a fee of 0 means: no income, and, where the rate floats, a demand that costs nothing."""
+    found = [f"with a fee of 0 on {what.value} no income comes from there"]
+    if what.value in SPENDING:
+        found += float_warnings(timebank.rate_float.floating().step, {what.value: 0}, None)
+    return found
 
 
 @app.command("set-release")

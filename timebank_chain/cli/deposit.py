@@ -30,8 +30,9 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.pictures import check_place, write_picture
 from timebank_chain.cli.writes import perform
-from timebank_chain.errors import TimebankError, UsageError
+from timebank_chain.errors import UsageError
 from timebank_chain.units import format_duration, format_micro, format_time, mul_div_up
 
 if TYPE_CHECKING:
@@ -449,6 +450,8 @@ def show(
     """
     from timebank_chain.chain.deposits import read_metadata
 
+    if svg is not None:
+        check_place(svg)
     timebank = open_system(rpc_url, deployment)
     bank, block = timebank.time_bank, timebank.connection.block_number()
     position, owner = bank.position(receipt_id, block=block), bank.owner_of(receipt_id, block=block)
@@ -457,10 +460,7 @@ def show(
     mature = _time(timebank, block) >= position.matures_at
     metadata = read_metadata(bank.token_uri(receipt_id, block=block))
     if svg is not None:
-        try:
-            svg.write_bytes(metadata.svg)
-        except OSError as error:
-            raise TimebankError(f"cannot write the picture: {error}", where=str(svg)) from error
+        write_picture(svg, metadata.svg)
     if as_json:
         body = {
             "receipt_id": receipt_id,

@@ -19,6 +19,7 @@ from timebank_chain.cli.epoch_holds import (
     as_published,
     holding,
 )
+from timebank_chain.cli.epoch_rate import BuildRate, choose_rates
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -26,7 +27,14 @@ from timebank_chain.cli.epoch_view import (
     print_receipt,
     top_accounts,
 )
-from timebank_chain.cli.options import AsJson, EpochsFolder, require_epochs
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsJson,
+    DeploymentFile,
+    EpochsFolder,
+    RpcUrl,
+    require_epochs,
+)
 from timebank_chain.cli.output import out, print_json, print_table, say
 from timebank_chain.errors import CheckFailed, EpochError, UsageError
 from timebank_chain.units import format_duration, format_micro, format_time, parse_duration, parse_time
@@ -53,9 +61,7 @@ MembersFile = Annotated[
         "--members", metavar="FILE", help="Members file (CSV member,address); others: placeholders."
     ),
 ]
-AccountAddress = Annotated[
-    str | None, typer.Option("--account", metavar="ADDRESS", help="Account, with its checksum.")
-]
+AccountAddress = Annotated[str | None, typer.Option("--account", metavar="ADDRESS", help="Whose account.")]
 MemberId = Annotated[
     str | None, typer.Option("--member", metavar="ID", help="Outside id instead of the account.")
 ]
@@ -100,7 +106,8 @@ def build(
             "--rate-q24",
             metavar="RATE",
             min=0,
-            help="Micro-credits per micro-value, 16777216 = 1 (default: as before, first the policy's).",
+            help="Micro-credits per micro-value, 16777216 = 1 (default: what the deployment's chain "
+            "requires; without a deployment as before, first the policy's).",
         ),
     ] = None,
     pot: Annotated[
@@ -119,6 +126,8 @@ def build(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an epoch published otherwise; its signatures are lost.")
     ] = False,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Value the acts of an epoch and publish it.
@@ -126,6 +135,7 @@ def build(
     Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
     With --hold-suspicious, acts of members who stand out are held back until a person released them
     (timebank attention release); what is held or released is in a file that whoever signs needs too.
+    With a deployment the rate is the one its chain requires, which may float; it says which it took and why.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -153,9 +163,18 @@ def build(
     intervals = list(_intervals(rules, previous, start=start, end=end, every=every, until=until))
     table = read_activity(activity)
     roster = Members() if members is None else load_members(members)
+    rates = choose_rates(
+        target,
+        len(intervals),
+        given=rate_q24,
+        rules=rules,
+        previous=previous,
+        rpc_url=rpc_url,
+        deployment=deployment,
+    )
     held = holding(folder, holds, judge=hold_suspicious, praise=praise, rate=hold_rate)
     built = []
-    for current, (start_ms, end_ms) in enumerate(intervals, start=target):
+    for current, ((start_ms, end_ms), rate) in enumerate(zip(intervals, rates, strict=True), start=target):
         acts, said = table, None
         if held is not None:
             acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms)
@@ -166,12 +185,12 @@ def build(
             start_ms=start_ms,
             end_ms=end_ms,
             previous=previous,
-            rate_q24=rate_q24,
+            rate_q24=rate.rate_q24,
             pot=pot,
             data_uri=data_uri,
         )
         previous = publish(made, folder, force=force)
-        built.append(_built_document(made, previous) | ({} if said is None else {"holds": said}))
+        built.append(_built_document(made, previous, rate) | ({} if said is None else {"holds": said}))
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:
         print_json("timebank.epoch.build/1", {"epochs": built})
@@ -474,10 +493,10 @@ def _length(text: str) -> int:
 
 def _account(account: str | None, member: str | None, members: Path | None) -> bytes:
     from timebank_chain.activity import Members, load_members
-    from timebank_chain.chain.addresses import address_bytes, parse_address
+    from timebank_chain.chain.addresses import address_bytes, parse_account
 
     if account is not None:
-        return address_bytes(parse_address(account, what="--account"))
+        return address_bytes(parse_account(account, what="--account"))
     roster = Members() if members is None else load_members(members)
     return roster.account_of(member or "")
 
@@ -521,11 +540,11 @@ def _check_proof(path: Path, epochs: Path | None, *, as_json: bool) -> None:
         out().print("compare the header hash with the chain's, or check again with --epochs DIR")
 
 
-def _built_document(made: EpochBuild, published: PublishedEpoch) -> dict[str, Any]:
+def _built_document(made: EpochBuild, published: PublishedEpoch, rate: BuildRate) -> dict[str, Any]:
     header = made.header.to_json()
     del header["schema"]
     left_out = {"earlier": made.left_out.earlier, "later": made.left_out.later}
-    return {**header, "left_out": left_out, "folder": str(published.folder)}
+    return {**header, **rate.to_json(), "left_out": left_out, "folder": str(published.folder)}
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from timebank_chain.cli.options import (
     require_epochs,
 )
 from timebank_chain.cli.output import out, print_json, print_table, say
-from timebank_chain.errors import TimebankError
+from timebank_chain.cli.pictures import check_place, write_picture
 from timebank_chain.units import format_micro, format_time
 
 if TYPE_CHECKING:
@@ -71,19 +71,20 @@ def report(
     from timebank_chain.cli.fairness_chart import draw
 
     folder = require_epochs(epochs)
+    if svg is not None:
+        check_place(svg)
     timebank = open_system(rpc_url, deployment)
     seen = read_distribution(timebank, folder, first=first, last=last, progress=progress)
     found = fairness_report(seen)
-    if svg is not None:
-        try:
-            svg.write_text(draw(found), encoding="utf-8")
-        except OSError as error:
-            raise TimebankError(f"cannot write the picture: {error}", where=str(svg)) from error
     if as_json:
+        if svg is not None:
+            write_picture(svg, draw(found).encode())
         print_json("timebank.fairness.report/1", {**report_document(found), "svg": str(svg) if svg else None})
         return
+    # The report first: a disk that has filled up meanwhile costs the picture alone.
     _print(found)
     if svg is not None:
+        write_picture(svg, draw(found).encode())
         say(f"picture: {svg}")
 
 

@@ -716,11 +716,11 @@ def check(
 
     Example: timebank lease check offer.json
     """
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account
     from timebank_chain.chain.lease_check import read_offer_state
     from timebank_chain.chain.lease_offers import read_offer
 
-    taker = None if account is None else parse_address(account, what="--for")
+    taker = None if account is None else parse_account(account, what="--for")
     wanted = None if amount is None else amount_micro(amount)
     signed = read_offer(offer)
     state = read_offer_state(open_system(rpc_url, deployment), signed)

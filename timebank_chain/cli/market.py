@@ -197,9 +197,9 @@ def book(
 
     Example: timebank market book book.jsonl
     """
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account
 
-    who = None if taker is None else parse_address(taker, what="--for")
+    who = None if taker is None else parse_account(taker, what="--for")
     timebank = open_system(rpc_url, deployment)
     state, entries, bad = market_sweep.read_orders(timebank, file, who)
     if as_json:
@@ -243,9 +243,9 @@ def quote(
 
     Example: timebank market quote book.jsonl 10 --side sell --token 0x...
     """
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account
 
-    who, micro = None if taker is None else parse_address(taker, what="--for"), amount_micro(amount)
+    who, micro = None if taker is None else parse_account(taker, what="--for"), amount_micro(amount)
     timebank = open_system(rpc_url, deployment)
     state, entries, bad = market_sweep.read_orders(timebank, file, who)
     chosen, sweep = market_sweep.choose(timebank, state, entries, micro, side, token, which)

@@ -148,11 +148,11 @@ def keystore_path(keystore: Path | None, sender: str | None) -> Path:
 
 def account_of(account: str | None, keystore: Path | None, sender: str | None) -> ChecksumAddress:
     """Return the account asked about: given, or the wallet's own (its keystore tells without a password)."""
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account, parse_address
     from timebank_chain.chain.keystore import KeystoreWallets
 
     if account is not None:
-        return parse_address(account, what="account")
+        return parse_account(account)
     if sender is not None:
         return parse_address(sender, what="--from")
     path = keystore_path(keystore, None)

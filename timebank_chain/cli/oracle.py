@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.oracle_session import (
+    check_rate,
     epoch_place,
     log_to_stderr,
     open_journal,
@@ -236,7 +238,17 @@ def sign(
             "--rpc-url",
             envvar=config.ENV_RPC_URL,
             metavar="URL",
-            help="Node to ask whether the epoch is final already; asked only if records share an id.",
+            help="Node to ask for the rate the epoch must have, and, if records share an id, whether it is "
+            "final already.",
+        ),
+    ] = None,
+    rate_q24: Annotated[
+        int | None,
+        typer.Option(
+            "--rate-q24",
+            metavar="RATE",
+            min=1,
+            help="The rate the chain requires as you know it, instead of asking --rpc-url for it.",
         ),
     ] = None,
     keystore: Keystore = None,
@@ -247,8 +259,10 @@ def sign(
 ) -> None:
     """Recompute an epoch from your own data and, only if it is the same, sign it.
 
-    Needs no node: the signature is bound to the deployment's chain and oracle. Where records of your
-    feed have one id and different contents, the one in a finalised epoch stays; no other does.
+    The signature is bound to the deployment's chain and oracle. With a node (--rpc-url), or told the rate
+    (--rate-q24), an epoch of another rate than the chain requires is refused; where the rate floats, one of
+    the two is needed. Where records of your feed have one id and different contents, the one in a finalised
+    epoch stays; no other does.
 
     Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
     --policy policy.json --deployment deployment.json --keystore me.json --password-file password
@@ -271,6 +285,7 @@ def sign(
     if drill:
         _require_development(manifest.chain_id, "signed for")
     target_folder = epoch_folder(folder, number)
+    compared: str | None = None
     if drill:
         # Its files may be withheld: that is a drill as well.
         header = read_header(target_folder, number)
@@ -281,11 +296,14 @@ def sign(
         previous = read_epoch(folder, number - 1) if number > 1 else None
         rules = _policy(policy) if policy else read_policy(folder, header.policy_hash)
 
+        @cache
+        def system() -> Timebank:
+            return open_system(rpc_url or "", deployment)
+
         def is_final() -> bool:
-            if rpc_url is None:
-                return False
-            final = open_system(rpc_url, deployment).rate_oracle.header_hash_of(number)
-            return final == header.hash()
+            return rpc_url is not None and system().rate_oracle.header_hash_of(number) == header.hash()
+
+        compared = check_rate(header, system if rpc_url else None, manifest, told=rate_q24)
 
         known = final_records(folder, published, is_final=is_final)
         forgotten = folder / STATE_FOLDER / ERASED_FILE
@@ -308,6 +326,8 @@ def sign(
             {
                 "epoch": number,
                 "header_hash": header_hash,
+                "rate_q24": header.rate_q24,
+                "rate_compared_with": compared,
                 "trust_published": trust_published,
                 "signature_file": None if path is None else str(path),
             },

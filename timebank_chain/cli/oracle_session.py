@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timebank_chain.cli.options import keystore_path, open_signer, password_for, require_epochs
-from timebank_chain.errors import OracleError, UsageError
+from timebank_chain.cli.output import say
+from timebank_chain.errors import ConnectionFailed, OracleError, UsageError
+from timebank_chain.units import RateQ24, format_rate
 
 if TYPE_CHECKING:
     from timebank_chain.activity import ActivityTable, Members
+    from timebank_chain.chain.deployment import Deployment
     from timebank_chain.chain.signer import LocalSigner, Signer
     from timebank_chain.chain.system import Timebank
-    from timebank_chain.epoch import PublishedEpoch
+    from timebank_chain.epoch import EpochHeader, PublishedEpoch
     from timebank_chain.oracle.journal import Journal
     from timebank_chain.oracle.submit import Submitter
     from timebank_chain.valuation import Policy
@@ -157,6 +160,60 @@ def epoch_place(target: str, epochs: Path | None) -> tuple[Path, int]:
     raise UsageError(
         f"neither a published epoch nor a number: {target!r}", hint="give EPOCHS/000003, or 3 and --epochs"
     )
+
+
+def check_rate(
+    header: EpochHeader, system: Callable[[], Timebank] | None, manifest: Deployment, *, told: int | None
+) -> str | None:
+    """Refuse to sign an epoch of another rate than the chain requires.
+
+    Parameters
+    ----------
+    system
+        Opens the system on its chain; ``None``: there is no node to ask.
+    told
+        The rate as the signer knows it; the chain is not asked then.
+
+    Returns
+    -------
+    str
+        What it was compared with, ``chain`` or ``given``; ``None`` if with nothing.
+
+    Raises
+    ------
+    OracleError
+        If it has another rate, or nobody can tell yet which it must have.
+    UsageError
+        If the rate floats, and there is neither a node nor a rate.
+    ConnectionFailed
+        If the node does not answer.
+    """
+    from timebank_chain.oracle.rate import RequiredRate, require_rate, required_rates
+
+    if told is not None:
+        require_rate(header, RequiredRate(header.epoch, RateQ24(told), "as --rate-q24 says"))
+        return "given"
+    if system is not None:
+        try:
+            (required,) = required_rates(system(), header.epoch)
+        except ConnectionFailed as error:
+            raise ConnectionFailed(
+                f"{error.message}; so it is not known which rate the chain requires",
+                where=error.where,
+                hint="name a node with --rpc-url, or give the rate as you know it with --rate-q24",
+            ) from error
+        require_rate(header, required)
+        return "chain"
+    if manifest.plan.float_step_micro:
+        raise UsageError(
+            f"the rate of this deployment floats: only its chain knows which one epoch {header.epoch} needs",
+            hint="add --rpc-url URL to ask it, or --rate-q24 RATE as you know it; nothing was signed",
+        )
+    say(
+        f"rate {format_rate(header.rate_q24)}: not compared with the chain's (add --rpc-url URL, or "
+        "--rate-q24 RATE)"
+    )
+    return None
 
 
 def own_acts(

@@ -22,7 +22,8 @@ from timebank_chain.cli.options import (
 )
 from timebank_chain.cli.outlook_chart import draw
 from timebank_chain.cli.output import out, print_json, print_table, say
-from timebank_chain.errors import TimebankError, UsageError
+from timebank_chain.cli.pictures import check_place, write_picture
+from timebank_chain.errors import UsageError
 from timebank_chain.units import format_duration, format_micro, format_time
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def command(
     ahead = sorted(set(days or DEFAULT_DAYS))
     if ahead[0] < 1 or ahead[-1] > MAX_DAYS:
         raise UsageError(f"--days: {ahead[0]} to {ahead[-1]}", hint=f"1 to {MAX_DAYS} days ahead")
+    if svg is not None:
+        check_place(svg)
     whose = account_of(account, keystore, sender)
     timebank = open_system(rpc_url, deployment)
     basis = read_outlook(timebank, whose, epochs=epochs)
@@ -78,10 +81,7 @@ def command(
         # A deposit's worth jumps when it matures: a point on either side draws the step as a step.
         jumps = {moment for entry in seen.calendar for moment in (entry.time - 1, entry.time)}
         curve = sorted({*curve, *(moment for moment in jumps if now <= moment <= now + horizon)})
-        try:
-            svg.write_text(draw(basis.at(curve), ahead), encoding="utf-8")
-        except OSError as error:
-            raise TimebankError(f"cannot write the chart: {error}", where=str(svg)) from error
+        write_picture(svg, draw(basis.at(curve), ahead).encode())
     if as_json:
         rest = {"warnings": [one.to_json() for one in warnings], "svg": str(svg) if svg else None}
         print_json("timebank.wallet.outlook/1", {**_document(seen), **rest})

@@ -46,8 +46,9 @@ def command(
     """Run a changed policy over past epochs, with the code that mints: winners, losers, Gini, mint and fees.
 
     Acts, rates and pots are those of the published epochs; under the policy they were valued by, everything
-    comes out bit for bit. With a deployment the epochs must be the final ones on chain, and fees are
-    estimated: as if everybody spent the same part of what they are credited.
+    comes out bit for bit. A rehearsal keeps the recorded rates: where the rate floats, another mint would
+    have moved those of later epochs too. With a deployment the epochs must be the final ones on chain, and
+    fees are estimated: as if everybody spent the same part of what they are credited.
 
     Example: timebank policy rehearse --with new.json --epochs epochs
 
@@ -59,7 +60,7 @@ def command(
     if top < 0:
         raise UsageError(f"--top is {top}", hint="use 0 or more")
     policy = load_policy(rules)
-    read, fees = None, None
+    read, fees, floats = None, None, None
     if deployment is not None:
         from timebank_chain.chain.distribution import read_fees
         from timebank_chain.chain.final_epochs import read_final_epoch
@@ -70,6 +71,7 @@ def command(
             return read_final_epoch(timebank, folder, number)
 
         fees = read_fees(timebank)
+        floats = timebank.rate_float.floating().step > 0
     found = rehearse(folder, policy, first=first, last=last, read=read, progress=progress)
     paid = None
     if fees is not None:
@@ -77,9 +79,9 @@ def command(
         then, now = (dict(zip(names, column.tolist(), strict=True)) for column in found.mint)
         paid = fees.total, fees.scaled(then, now)
     if as_json:
-        print_json("timebank.policy.rehearse/1", _document(found, paid, top))
+        print_json("timebank.policy.rehearse/1", _document(found, paid, floats, top))
         return
-    _print(found, paid, top)
+    _print(found, paid, floats, top)
 
 
 def _addresses(found: Rehearsal, rows: Any) -> list[str]:
@@ -108,7 +110,9 @@ def _pair(pair: tuple[Inequality | None, Inequality | None]) -> dict[str, Any]:
     return {"gini": gini(pair[0]), "rehearsed_gini": gini(pair[1])}
 
 
-def _document(found: Rehearsal, paid: tuple[int, int] | None, top: int) -> dict[str, Any]:
+def _document(
+    found: Rehearsal, paid: tuple[int, int] | None, floats: bool | None, top: int
+) -> dict[str, Any]:
     return {
         "policy": {
             "name": found.policy.name,
@@ -116,6 +120,8 @@ def _document(found: Rehearsal, paid: tuple[int, int] | None, top: int) -> dict[
             "policy_hash": "0x" + policy_hash(found.policy).hex(),
         },
         "identical": found.identical,
+        "rates": "recorded",
+        "rate_floats": floats,
         "accounts": len(found.accounts),
         "winners": found.winners,
         "losers": found.losers,
@@ -145,7 +151,7 @@ def _document(found: Rehearsal, paid: tuple[int, int] | None, top: int) -> dict[
     }
 
 
-def _print(found: Rehearsal, paid: tuple[int, int] | None, top: int) -> None:
+def _print(found: Rehearsal, paid: tuple[int, int] | None, floats: bool | None, top: int) -> None:
     first, last = found.epochs[0].epoch, found.epochs[-1].epoch
     print_table(
         f"'{found.policy.name}' version {found.policy.version} over epochs {first} to {last}",
@@ -193,6 +199,12 @@ def _print(found: Rehearsal, paid: tuple[int, int] | None, top: int) -> None:
                     for one in moved
                 ],
             )
+    if not found.identical and floats is not False:
+        here = "the rate floats here:" if floats else "if the rate floats,"
+        out().print(
+            f"rates are the recorded ones; {here} another mint would have moved those of later epochs too",
+            markup=False,
+        )
     if found.identical:
         out().print("every leaf, root and total is the published one, bit for bit")
     if paid is not None:

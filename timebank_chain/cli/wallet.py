@@ -323,7 +323,7 @@ def claim(
 
     Example: timebank wallet claim --epochs epochs --member ada@example.org --from 0x...
     """
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account
     from timebank_chain.chain.claiming import prove_claim
 
     folder = require_epochs(epochs)
@@ -334,7 +334,7 @@ def claim(
     if member is not None:
         whose = wallet_link.placeholder_of(member)
     elif account is not None:
-        whose = parse_address(account, what="--account")
+        whose = parse_account(account, what="--account")
     else:
         whose = signer.address
     proven = prove_claim(timebank, folder, whose, epoch=epoch)

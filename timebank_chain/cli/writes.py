@@ -222,6 +222,18 @@ def govern(
         say(f"{step.state.value}: run the same command again at {format_time(step.ready_at * 1000)} or later")
 
 
+def leave_alone(fact: str, *, schema: str, facts: Mapping[str, Any], as_json: bool) -> None:
+    """Say that a setting is already as wanted; nothing is sent.
+
+    ``fact`` is the setting as it stands, as the end of a sentence; the JSON document is that of
+    :func:`govern` with the state ``unchanged``.
+    """
+    if as_json:
+        print_json(schema, {**facts, "state": "unchanged", "ready_at": None, "sent": False})
+        return
+    say(f"already so, nothing was sent: {fact}")
+
+
 def _shorten(value: object) -> str:
     text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."

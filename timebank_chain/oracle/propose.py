@@ -102,8 +102,8 @@ def propose_call(
     if reason is not None:
         raise OracleError(
             f"epoch {header.epoch} cannot be proposed: {reason}",
-            hint=f"build it again with `timebank epoch build --rate-q24 {state.rate_q24}`, or let "
-            "`timebank oracle run` do it",
+            hint=f"build it again with `timebank epoch build --epoch {header.epoch} --force --rate-q24 "
+            f"{state.rate_q24}`, or let `timebank oracle run` do it",
         )
     if header.end_ms > state.time_ms:
         raise OracleError(
@@ -173,6 +173,39 @@ def proposed_header(timebank: Timebank, header_hash: bytes) -> EpochHeader:
         if isinstance(event, EpochProposed) and event.header_hash == header_hash:
             return event.header
     raise OracleError(f"no proposal of header 0x{header_hash.hex()} is on this chain")
+
+
+def final_headers(
+    timebank: Timebank, epochs: Sequence[int], *, block: int | None = None
+) -> dict[int, EpochHeader]:
+    """Return the headers of finalised epochs by number, from the events of their proposals.
+
+    Raises
+    ------
+    OracleError
+        If one of them is not final, or its proposal is not on this chain.
+    """
+    if not epochs:
+        return {}
+    at = timebank.connection.block_number() if block is None else block
+    proposed = {
+        event.header_hash: event.header
+        for event in read_events(
+            timebank.connection,
+            timebank.addresses(),
+            [EpochProposed],
+            from_block=timebank.deployment.first_block,
+            to_block=at,
+        )
+        if isinstance(event, EpochProposed)
+    }
+    found: dict[int, EpochHeader] = {}
+    for epoch in epochs:
+        digest = timebank.rate_oracle.header_hash_of(epoch, block=at)
+        if digest not in proposed:
+            raise OracleError(f"no proposal of the final epoch {epoch} is on this chain")
+        found[epoch] = proposed[digest]
+    return found
 
 
 def voided_headers(timebank: Timebank, epoch: int) -> dict[bytes, Voided]:

@@ -69,7 +69,12 @@ class RejectsFile:
                 file.write(b"\n")
         # Records of several lines are digested as csv reads them and writes them again.
         text = content.decode("utf-8", "replace")
-        return {_digest(_line(row)) for row in csv.reader(io.StringIO(text, newline=""))}
+        # Cells are as long as the records were: csv's own bound is meant for files of strangers.
+        before = csv.field_size_limit(len(text) + 1)
+        try:
+            return {_digest(_line(row)) for row in csv.reader(io.StringIO(text, newline=""))}
+        finally:
+            csv.field_size_limit(before)
 
 
 def _line(cells: Iterable[str]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 from timebank_chain.spec import decay
 from timebank_chain.units import MicroCredit, RateQ24
 
-__all__ = ["MAX_DOUBLINGS", "MAX_MOVE_Q24", "MAX_RATE_Q24", "excess_after", "max_move", "rate"]
+__all__ = ["MAX_DOUBLINGS", "MAX_MOVE_Q24", "MAX_RATE_Q24", "MIN_STEP", "excess_after", "max_move", "rate"]
 
 #: The rate stays within this many doublings, and halvings, of its base.
 MAX_DOUBLINGS: Final = 4
@@ -19,6 +19,10 @@ MAX_DOUBLINGS: Final = 4
 #: The part of a step an excess moves by at most, Q24: a little less than log2(9/8), so that the rate moves by
 #: at most 12.5 % after all roundings.
 MAX_MOVE_Q24: Final = 2_850_860
+
+#: The least step at which the rate can move: below it a move of ``step * MAX_MOVE_Q24 / 2**24`` micro-credits
+#: rounds down to nothing, however much is spent. The contract takes such a step; whoever sets one is told.
+MIN_STEP: Final = -(-(1 << 24) // MAX_MOVE_Q24)
 
 #: What fits.
 MAX_RATE_Q24: Final = (1 << 64) - 1

@@ -11,6 +11,10 @@ from typing import BinaryIO, cast
 
 from timebank_chain.errors import ActivityError
 
+#: Most of a line, or of a CSV row over several lines: bytes of JSON, characters of CSV. Packed, gigabytes of
+#: one line are a file of a few kilobytes.
+MAX_LINE = 1 << 20
+
 _GZIP_MAGIC = b"\x1f\x8b"
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from timebank_chain.activity.mapping import ColumnMapping, own_mapping
 from timebank_chain.activity.record import RawRecord
-from timebank_chain.activity.sources.files import open_input
+from timebank_chain.activity.sources.files import MAX_LINE, open_input
 from timebank_chain.documents import TooDeep, parse_json
 from timebank_chain.errors import ActivityError
-
-MAX_LINE_BYTES = 16 << 20
 
 
 def jsonl_rows(
@@ -36,16 +34,16 @@ def jsonl_rows(
     Raises
     ------
     ActivityError
-        If the file cannot be read or a line is longer than 16 MiB.
+        If the file cannot be read or a line is longer than ``MAX_LINE`` bytes; no more of it is read.
     """
     name = source or str(path)
     with open_input(path) as binary:
         line = 0
-        while raw := binary.readline(MAX_LINE_BYTES):
+        while raw := binary.readline(MAX_LINE + 1):
             line += 1
-            if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
+            if len(raw) > MAX_LINE:
                 raise ActivityError(
-                    f"a line is longer than {MAX_LINE_BYTES} bytes",
+                    f"a line is longer than {MAX_LINE:,} bytes",
                     where=f"{name}:{line}",
                     hint="write one JSON object a line",
                 )

@@ -1,0 +1,373 @@
+"""A rate that floats, by hand and at a terminal, against a real anvil.
+
+::
+
+    the manual road, while the rate floats
+    |- epoch build takes the rate the chain requires, and says so; signed, proposed and finalised by hand
+    |- --rate-q24 wins, with a warning; oracle sign refuses such an epoch with both rates and signs nothing
+    |- what nobody can know yet is not built and not signed: epochs beyond the next one
+    |- a final epoch is built again as it became final
+    |- without a node: build refused unless told the rate; sign the same, where the deployment floats
+    `- fixed again, several epochs at once get the chain's rate
+    without a deployment
+    `- the policy's rate, then the one before; it says that no chain was asked
+    set-float
+    |- a step at which the rate never moves is refused, with the bound; so by deploy
+    |- as it is already: nothing sent; --anew makes the rate that stands the base
+    `- warns of fees of 0 and of a step below what an epoch mints; so does deploy
+    set-fee, set-rate
+    `- as it is already: nothing sent; a fee of 0 is warned of
+    status
+    `- rate, float and bounds, fees, and what the guardian has stopped, as text and JSON
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audit.history import govern
+from tests.chain_fixtures import free_port
+from tests.cli.bank_stage import Ran, run
+from tests.published import EPOCH_MS, START_MS, activity, finalise, identity, propose, publish_next
+from tests.world import SIGNERS, World, deploy_world
+from timebank_chain.activity import ActivityTable, write_activity
+from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.keystore import KeystoreWallets
+from timebank_chain.config import (
+    ENV_DEPLOYMENT,
+    ENV_EPOCHS,
+    ENV_FROM,
+    ENV_KEYSTORE,
+    ENV_KEYSTORES,
+    ENV_PASSWORD,
+    ENV_RPC_URL,
+)
+from timebank_chain.epoch import published_numbers, read_epoch
+from timebank_chain.spec.floating_rate import max_move
+from timebank_chain.units import Q24, format_time
+
+pytestmark = pytest.mark.anvil
+QUORUM = ("signer1", "signer2", "signer3")
+STEP = 50_000_000
+MEMBERS = ["ada", "bob"]
+
+
+@dataclass
+class Road:
+    """A floating system with two final epochs, and the files of a person who builds the third by hand."""
+
+    folder: Path
+    world: World
+
+    @property
+    def epochs(self) -> Path:
+        return self.folder / "epochs"
+
+    @property
+    def rate(self) -> int:
+        """The rate that stands on chain."""
+        return self.world.timebank.rate_oracle.rate_q24()
+
+    def build(self, *arguments: object, epoch: int = 3) -> Ran:
+        """Build ``epoch`` from its acts, with its usual end."""
+        acts = self.folder / f"acts{epoch}.parquet"
+        write_activity(in_order(activity(MEMBERS, number=epoch)), acts)
+        return run(
+            *("epoch", "build", "--activity", acts, "--members", self.folder / "members.csv"),
+            *(arguments or ("--end", end_of(epoch))),
+        )
+
+    def sign(self, *arguments: object, role: str = "signer1", epoch: int = 3) -> Ran:
+        given = ("--trust-published", "--from", self.world.address(role))
+        return run("oracle", "sign", epoch, *given, *arguments)
+
+
+def in_order(table: ActivityTable) -> ActivityTable:
+    """The rows by time and id, as a table's file has them."""
+    rows = sorted(range(len(table)), key=lambda row: (int(table.occurred_ms[row]), table.id[row]))
+    sorted_columns: dict[str, Any] = {}
+    for column in fields(table):
+        values = getattr(table, column.name)
+        sorted_columns[column.name] = (
+            [values[row] for row in rows] if isinstance(values, list) else values[rows]
+        )
+    return ActivityTable(**sorted_columns)
+
+
+def end_of(epoch: int) -> str:
+    return format_time(START_MS + epoch * EPOCH_MS)
+
+
+@pytest.fixture
+def road(tmp_path: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> Road:
+    wallets = KeystoreWallets(tmp_path / "wallets", scrypt_n=2)
+    for role in ("governor", "guardian", *QUORUM):
+        wallets.import_key(SIGNERS[role]._account.key, "the password")
+    (tmp_path / "password").write_text("the password\n")
+    world = deploy_world(
+        anvil, policy=identity(), governance_delay=600, float_step_micro=STEP, service_fee_bps=0
+    )
+    (tmp_path / "deployment.json").write_text(json.dumps(world.timebank.deployment.to_json()))
+    (tmp_path / "members.csv").write_text(f"member,address\nada,{world.address('member1')}\n")
+    for name in (ENV_FROM, ENV_KEYSTORE):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (
+        (ENV_RPC_URL, anvil.url),
+        (ENV_KEYSTORES, wallets.folder),
+        (ENV_PASSWORD, tmp_path / "password"),
+        (ENV_DEPLOYMENT, tmp_path / "deployment.json"),
+        (ENV_EPOCHS, tmp_path / "epochs"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    for _ in range(2):
+        published = publish_next(
+            world.timebank, tmp_path / "epochs", MEMBERS, {"ada": world.address("member1")}
+        )
+        propose(world.timebank, published, [SIGNERS[role] for role in QUORUM])
+        finalise(world.timebank, published, SIGNERS["stranger"])
+    found = Road(tmp_path, world)
+    assert found.rate not in (Q24, read_epoch(found.epochs, 2).header.rate_q24)
+    return found
+
+
+class TestManualRoad:
+    def test_an_epoch_gets_the_rate_that_the_chain_requires(self, road: Road) -> None:
+        required = road.rate
+        built = road.build("--end", end_of(3), "--json")
+        assert built.code == 0, built.err
+        (entry,) = built.document["epochs"]
+        assert (entry["rateQ24"], entry["rate_source"], entry["chain_rate_q24"]) == (
+            required,
+            "chain",
+            required,
+        )
+        assert f"(Q24 {required}), which the chain requires of epoch 3: there it floats" in built.err
+        for role in QUORUM:
+            signed = road.sign("--json", role=role)
+            assert signed.code == 0, signed.err
+            assert (signed.document["rate_q24"], signed.document["rate_compared_with"]) == (required, "chain")
+        sender = ("--from", road.world.address("signer1"), "--yes", "--json")
+        proposed = run("oracle", "propose", 3, *sender)
+        assert proposed.code == 0, proposed.out
+        road.world.connection.advance_time(3_601)
+        assert run("oracle", "finalise", 3, *sender).code == 0
+        assert road.world.timebank.rate_oracle.latest_epoch() == 3
+        assert road.rate != required
+
+    def test_another_rate_is_warned_of_and_not_signed(self, road: Road) -> None:
+        built = road.build("--end", end_of(3), "--rate-q24", Q24, "--json")
+        assert built.code == 0, built.err
+        (entry,) = built.document["epochs"]
+        assert (entry["rateQ24"], entry["rate_source"], entry["chain_rate_q24"]) == (Q24, "given", road.rate)
+        assert "warning: the chain requires another rate of epoch 3" in built.err
+        refused = road.sign("--json")
+        assert refused.code == 1
+        assert f"(Q24 {Q24}), the chain requires" in refused.error["message"]
+        assert f"(Q24 {road.rate})" in refused.error["message"]
+        assert "timebank epoch build --epoch 3 --force" in refused.error["hint"]
+        assert not list((road.epochs / "000003").rglob("signatures/*"))
+        again = road.build("--end", end_of(3), "--epoch", 3, "--force")
+        assert again.code == 0, again.err
+        assert road.sign("--dry-run").code == 0
+        matching = road.build("--end", end_of(3), "--epoch", 3, "--rate-q24", road.rate)
+        assert matching.code == 0
+        assert "warning" not in matching.err
+
+    def test_epochs_beyond_the_next_one_wait(self, road: Road) -> None:
+        both = road.build("--every", "1h", "--until", end_of(4), "--json")
+        assert both.code == 2
+        assert "epoch 4 cannot be built yet: the rate floats" in both.error["message"]
+        assert "--end" in both.error["hint"]
+        assert published_numbers(road.epochs) == [1, 2]
+
+        assert road.build().code == 0
+        early = road.build(epoch=4)
+        assert early.code == 2
+        assert "known once epoch 3 is final" in early.err
+        blind = road.build("--end", end_of(4), "--rate-q24", road.rate, epoch=4)
+        assert blind.code == 0
+        assert "warning: the rate is not compared with the chain's: the rate floats" in blind.err
+        unsigned = road.sign("--json", epoch=4)
+        assert unsigned.code == 1
+        assert "epoch 4 cannot be signed yet" in unsigned.error["message"]
+
+    def test_a_final_epoch_is_built_again_as_it_became_final(self, road: Road) -> None:
+        before = read_epoch(road.epochs, 2).header
+        again = road.build("--end", end_of(2), "--epoch", 2, "--json", epoch=2)
+        assert again.code == 0, again.err
+        assert "with which epoch 2 became final on chain" in again.err
+        assert read_epoch(road.epochs, 2).header == before
+        assert before.rate_q24 != road.rate
+
+    def test_without_a_node(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+        required = road.rate
+        monkeypatch.setenv(ENV_RPC_URL, f"http://127.0.0.1:{free_port()}")
+        refused = road.build("--end", end_of(3), "--json")
+        assert (refused.code, refused.error["code"]) == (1, "ConnectionFailed")
+        assert "--rate-q24" in refused.error["hint"]
+        built = road.build("--end", end_of(3), "--rate-q24", required)
+        assert built.code == 0, built.err
+        assert "warning: the rate is not compared with the chain's" in built.err
+
+        down = road.sign("--json")
+        assert (down.code, down.error["code"]) == (1, "ConnectionFailed")
+        assert "--rate-q24" in down.error["hint"]
+        monkeypatch.delenv(ENV_RPC_URL)
+        unknowing = road.sign("--json")
+        assert unknowing.code == 2
+        assert "the rate of this deployment floats" in unknowing.error["message"]
+        assert road.sign("--rate-q24", required + 1).code == 1
+        told = road.sign("--rate-q24", required, "--json")
+        assert told.code == 0, told.err
+        assert told.document["rate_compared_with"] == "given"
+
+    def test_fixed_again_several_epochs_get_the_chains_rate(self, road: Road) -> None:
+        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        govern(road.world, road.world.timebank.rate_oracle.set_rate(3 * Q24))
+        built = road.build("--every", "1h", "--until", end_of(4), "--json")
+        assert built.code == 0, built.err
+        assert [entry["rateQ24"] for entry in built.document["epochs"]] == [3 * Q24] * 2
+        said = [line for line in built.err.splitlines() if line.startswith("rate ")]
+        assert len(said) == 1
+        assert "it is fixed until governance changes it" in said[0]
+
+    def test_without_a_deployment_no_chain_is_asked(
+        self, road: Road, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv(ENV_DEPLOYMENT)
+        built = road.build("--end", end_of(3), "--json")
+        (entry,) = built.document["epochs"]
+        assert (entry["rate_source"], entry["chain_rate_q24"]) == ("previous epoch", None)
+        assert entry["rateQ24"] == read_epoch(road.epochs, 2).header.rate_q24
+        assert "as epoch 2 has it; without --deployment the chain was not asked" in built.err
+        monkeypatch.setenv(ENV_EPOCHS, str(road.folder / "others"))
+        first = ("--policy", "identity", "--start", format_time(START_MS), "--end", end_of(1))
+        fresh = road.build(*first, "--json", epoch=1)
+        assert fresh.document["epochs"][0]["rate_source"] == "policy"
+        assert "with which policy 'identity' begins" in fresh.err
+
+
+class TestSetFloat:
+    @pytest.mark.parametrize("step", ["0.000001", "0.000005"])
+    def test_a_step_that_never_moves_the_rate_is_refused(self, road: Road, step: str) -> None:
+        sender = ("--from", road.world.address("governor"))
+        for command in (["chain", "set-float", step], ["chain", "deploy", "--float-step", step, *DEPLOY]):
+            refused = run(*command, *sender, "--json")
+            assert refused.code == 2
+            assert "the rate never moves" in refused.error["message"]
+            assert "at least 0.000006 credits" in refused.error["hint"]
+
+    def test_what_is_so_already_is_left_alone(self, road: Road) -> None:
+        block = road.world.connection.block_number()
+        # It needs no key: nothing is sent.
+        for command in (
+            ["set-float", "50"],
+            ["set-rate", str(road.rate)],
+            ["bank", "set-fee", "payments", "50"],
+            ["bank", "set-fee", "services", "0"],
+        ):
+            said = run("chain", *command)
+            assert said.code == 0, said.err
+            assert "already so, nothing was sent" in said.err
+            told = run("chain", *command, "--json").document
+            assert (told["state"], told["sent"]) == ("unchanged", False)
+        assert road.world.connection.block_number() == block
+
+        sender = ("--from", road.world.address("governor"), "--yes", "--json")
+        before = road.world.timebank.rate_float.floating()
+        assert before.excess != 0
+        assert run("chain", "set-float", "50", "--anew", *sender).document["state"] == "scheduled"
+        road.world.connection.advance_time(601)
+        assert run("chain", "set-float", "50", "--anew", *sender).document["state"] == "done"
+        after = road.world.timebank.rate_float.floating()
+        assert (after.step, after.base_rate_q24, after.excess) == (STEP, before.rate_q24, 0)
+        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        fixed = run("chain", "set-float", "0")
+        assert "its float: fixed" in fixed.err
+
+    def test_warnings(self, road: Road) -> None:
+        sender = ("--from", road.world.address("governor"))
+        mint = max(read_epoch(road.epochs, number).header.total_mint for number in (1, 2))
+        # The service fee of this deployment is 0.
+        told = run("chain", "set-float", "20", *sender, "--dry-run", "--json").document
+        free, small = told["warnings"]
+        assert free.startswith("the fee on services is 0")
+        assert small.startswith("a step of 20.000000 credits is less than what an epoch mints")
+        assert mint > 20_000_000
+        text = run("chain", "set-float", "20", *sender, "--dry-run")
+        assert f"warning: {small}" in text.err
+        assert f"warning: {free}" in text.err
+        govern(road.world, road.world.timebank.service_escrow.set_service_fee(1))
+        wide = run("chain", "set-float", str(mint // 10**6 + 1), *sender, "--dry-run", "--json")
+        assert wide.document["warnings"] == []
+        assert run("chain", "set-float", "0", *sender, "--dry-run", "--json").document["warnings"] == []
+
+        nothing, circle = run(
+            "chain", "bank", "set-fee", "payments", 0, *sender, "--dry-run", "--json"
+        ).document["warnings"]
+        assert nothing == "with a fee of 0 on payments no income comes from there"
+        assert circle.startswith("the fee on payments is 0")
+        rent = run("chain", "bank", "set-fee", "rent", 0, *sender, "--dry-run")
+        assert "warning: with a fee of 0 on rent no income comes from there" in rent.err
+        assert (
+            run("chain", "bank", "set-fee", "payments", 1, *sender, "--dry-run", "--json").document[
+                "warnings"
+            ]
+            == []
+        )
+
+    def test_a_deployment_is_warned_of_fees_of_nothing(self, road: Road) -> None:
+        given = ["--float-step", "100", "--fee-bps", 0, "--dry-run", *DEPLOY]
+        shown = run("chain", "deploy", *given, "--from", road.world.address("governor"))
+        assert shown.code == 0, shown.err
+        assert "warning: the fee on payments is 0" in shown.err
+        given[1] = "0"
+        assert "warning" not in run("chain", "deploy", *given, "--from", road.world.address("governor")).err
+
+
+DEPLOY = ["--policy", "identity", "--threshold", 1, "--signer", SIGNERS["signer1"].address]
+
+
+def test_status(road: Road) -> None:
+    floating = road.world.timebank.rate_float.floating()
+    facts = run("chain", "status", "--json").document
+    assert facts["oracle"]["rate_q24"] == road.rate
+    assert facts["float"] == {
+        "floats": True,
+        "step_micro": STEP,
+        "base_rate_q24": Q24,
+        "excess_micro": floating.excess,
+        "demand_micro": 0,
+        "lowest_rate_q24": Q24 // 16,
+        "highest_rate_q24": Q24 * 16,
+        "max_move_micro": max_move(STEP),
+    }
+    assert (facts["fee_bps"], facts["trade_fee_bps"], facts["service_fee_bps"]) == (50, 30, 0)
+    stoppable = ("proposals", "borrowing", "leasing", "trading", "ordering")
+    assert facts["paused"] == dict.fromkeys(stoppable, False)
+    text = run("chain", "status")
+    assert text.code == 0, text.err
+    lines = [" ".join(line.split()) for line in text.out.splitlines()]
+    assert "paused nothing" in lines
+    assert "service fee 0 basis points" in lines
+    assert f"rate {road.rate / Q24:.6f} credits per value (Q24 {road.rate})" in lines
+    assert (
+        f"base 1.000000 (Q24 {Q24}), from 0.062500 (Q24 {Q24 // 16}) to 16.000000 (Q24 {Q24 * 16})" in lines
+    )
+    assert any(line.startswith("excess -") and "within 200.000000 of 0" in line for line in lines)
+    guardian = ("--from", road.world.address("guardian"), "--yes", "--json")
+    for what in stoppable:
+        assert run("chain", "pause", "--what", what, *guardian).code == 0
+        assert run("chain", "status", "--json").document["paused"][what] is True
+    assert "paused proposals, borrowing, leasing, trading, ordering" in " ".join(
+        run("chain", "status").out.split()
+    )
+    govern(road.world, road.world.timebank.rate_float.set_float(0))
+    fixed = run("chain", "status", "--json").document["float"]
+    assert (fixed["floats"], fixed["lowest_rate_q24"], fixed["max_move_micro"]) == (False, None, None)
+    assert "its float fixed" in " ".join(run("chain", "status").out.split())
