@@ -259,7 +259,10 @@ def test_what_is_served() -> None:
 
 
 def run(*words: str) -> tuple[int, str, str]:
-    done = CliRunner().invoke(app, list(words))
+    try:
+        done = CliRunner().invoke(app, list(words))
+    finally:
+        structlog.reset_defaults()  # the log went to the runner's standard error, which is closed now
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done.exit_code, done.stdout, done.stderr

@@ -20,8 +20,8 @@ from typing import BinaryIO, cast
 
 from timebank_chain.activity.mapping import ColumnMapping, own_mapping
 from timebank_chain.activity.record import RawRecord
-from timebank_chain.activity.sources.files import open_input
-from timebank_chain.activity.sources.jsonl import MAX_LINE_BYTES, json_record
+from timebank_chain.activity.sources.files import MAX_LINE, open_input
+from timebank_chain.activity.sources.jsonl import json_record
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import ActivityError, AttentionError
 
@@ -216,7 +216,7 @@ class lines_of:  # noqa: N801 - reads as a statement: `with lines_of(path) as li
                 yield line.encode("latin-1")
 
     def _json(self, binary: BinaryIO) -> Iterator[bytes]:
-        while line := binary.readline(MAX_LINE_BYTES):
+        while line := binary.readline(MAX_LINE):
             yield line
 
 
