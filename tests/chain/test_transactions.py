@@ -8,7 +8,7 @@
     |- EIP-1559 fees: priority from history or assumed; room for a growing base fee
     |- small balances can still send (eth-tester reserves a block's gas in calls)
     |- consecutive nonces
-    |- what must come first comes after the simulation: not for what is refused or dry; failing, it sends nothing
+    |- what must come first: after the simulation, not for what is refused or dry; failing, it sends nothing
     steps: prepare -> sign -> broadcast twice -> wait once
     reverted in the block although simulated: named
     receipt as JSON: integers, hex
