@@ -240,6 +240,9 @@ def _embedded() -> Connection:
     from eth_tester import EthereumTester, PyEVMBackend
     from web3 import EthereumTesterProvider
 
+    from timebank_chain.chain.embedded_gas import needed_gas
+
     tester = EthereumTester(PyEVMBackend())
+    tester.backend.chain.gas_estimator = needed_gas
     w3 = Web3(EthereumTesterProvider(tester))
     return Connection(w3=w3, chain_id=int(w3.eth.chain_id), url=EMBEDDED, embedded=True, _tester=tester)
