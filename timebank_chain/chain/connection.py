@@ -229,6 +229,9 @@ def connect(url: str = EMBEDDED) -> Connection:
         )
     # Proof-of-authority chains put more into a block's extra data than web3 accepts by default.
     w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    # web3 asks for the chain's id before every call, to compare it with one the call may name; ours name
+    # none, and `require_chain` asks before anything is sent. An audit makes half as many requests without.
+    w3.middleware_onion.remove("validation")
     try:
         chain_id = int(w3.eth.chain_id)
     except (OSError, Web3Exception) as error:

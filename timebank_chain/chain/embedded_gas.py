@@ -30,6 +30,11 @@ def needed_gas(state: StateAPI, transaction: SignedTransactionAPI) -> int:
     """
     from eth.estimators.gas import binary_gas_search_intrinsic_tolerance
 
+    if not transaction.data:
+        # A plain transfer, mostly: a sender who can pay that may not be able to pay for a whole block's gas.
+        plain = _run(state, transaction, transaction.intrinsic_gas)
+        if not plain.is_error:
+            return int(transaction.intrinsic_gas)
     first = _run(state, transaction, state.gas_limit)
     if first.is_error:
         raise first.error
