@@ -7,7 +7,7 @@ Here one run says what it uses; a second one, with little more, shows that this 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from eth.abc import ComputationAPI, SignedTransactionAPI, StateAPI
@@ -51,6 +51,8 @@ def _run(state: StateAPI, transaction: SignedTransactionAPI, gas: int) -> Comput
 
     before = state.snapshot()
     try:
-        return state.apply_transaction(SpoofTransaction(transaction, gas=gas, gas_price=0))
+        spoofed = SpoofTransaction(transaction, gas=gas, gas_price=0)
+        # py-evm hands such a copy over by a cast, too: it has all that is asked of it.
+        return state.apply_transaction(cast("SignedTransactionAPI", spoofed))
     finally:
         state.revert(before)
