@@ -132,7 +132,7 @@ def print_listings(listings: Mapping[int, Listing], store: ContentStore, now: in
         f"Services, {moment(now)}",
         [
             *(">listing", "kind", "by", ">credits", ">left", "until", "delivered in"),
-            *("review", "answer", "ruling", "if nobody rules", "arbiter", "what"),
+            *("review / answer / ruling", "if nobody rules", "arbiter", "what"),
         ],
         [
             (
@@ -143,9 +143,7 @@ def print_listings(listings: Mapping[int, Listing], store: ContentStore, now: in
                 one.stock,
                 moment(one.expires_at) + (" OVER" if now > one.expires_at else ""),
                 span(one.proposal.delivery),
-                span(one.periods.review),
-                span(one.periods.answer),
-                span(one.periods.ruling),
+                " / ".join(map(span, (one.periods.review, one.periods.answer, one.periods.ruling))),
                 f"{_percent(one.default_bps)} to the provider",
                 one.proposal.arbiter,
                 _shown(store, one.proposal.content_hash),
