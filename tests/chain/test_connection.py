@@ -5,6 +5,7 @@
     connect
     |- embedded: answers, is funded, ends with the process
     |- http: a real node answers
+    |- a node on this machine is reached directly, whatever proxy is set; others are not
     |- a call is one request: the chain's id is asked for where it matters, not each time
     |- nobody listens -> ConnectionFailed with the address, without its secrets
     |- something else than a node answers -> ConnectionFailed
@@ -55,6 +56,16 @@ def teapot() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.anvil
+def test_a_node_on_this_machine_is_reached_directly(anvil_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    assert connect(anvil_url).block_number() >= 0
+    with pytest.raises(ConnectionFailed, match="ProxyError"):
+        connect("http://node.invalid:8545")
 
 
 @pytest.mark.anvil
