@@ -23,8 +23,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eth_utils.crypto import keccak
-
 from timebank_chain.errors import ContentError
 
 #: The longest text, in bytes of UTF-8.
@@ -54,6 +52,9 @@ def draft(text: str) -> bytes:
 
 def hash_of(document: bytes) -> bytes:
     """Return the hash a document is kept under: what stands on chain."""
+    # Imported here: eth_utils takes as long as all the rest of what `timebank --help` needs.
+    from eth_utils.crypto import keccak
+
     return bytes(keccak(document))
 
 

@@ -5,6 +5,8 @@
     connect
     |- embedded: answers, is funded, ends with the process
     |- http: a real node answers
+    |- a node on this machine is reached directly, whatever proxy is set; others are not
+    |- a call is one request: the chain's id is asked for where it matters, not each time
     |- nobody listens -> ConnectionFailed with the address, without its secrets
     |- something else than a node answers -> ConnectionFailed
     `- no address at all -> UsageError
@@ -18,13 +20,17 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import requests
 
 from tests.chain_fixtures import free_port
+from tests.world import World
 from timebank_chain.chain.connection import Connection, connect, shown_url
 from timebank_chain.chain.signer import LocalSigner
 from timebank_chain.chain.transactions import Call, send
@@ -50,6 +56,35 @@ def teapot() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.anvil
+def test_a_node_on_this_machine_is_reached_directly(anvil_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    assert connect(anvil_url).block_number() >= 0
+    with pytest.raises(ConnectionFailed, match="ProxyError"):
+        connect("http://node.invalid:8545")
+
+
+@pytest.mark.anvil
+def test_a_call_is_one_request(anvil_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    connection = anvil_world.connection
+    real = requests.Session.post
+
+    def noted(self: requests.Session, url: str, data: bytes, **rest: Any) -> requests.Response:
+        asked.append(json.loads(data)["method"])
+        return real(self, url, data=data, **rest)
+
+    # A node keeps no count of what it is asked, and web3 keeps the functions of its provider.
+    monkeypatch.setattr(requests.Session, "post", noted)
+    anvil_world.timebank.attention_credit.balance_of(anvil_world.address("member1"))
+    assert asked == ["eth_call"]
+    with pytest.raises(WrongChain):
+        connection.require_chain(connection.chain_id + 1)
+    assert asked[1:] == ["eth_chainId"]
 
 
 def test_embedded_chain_answers_and_is_funded() -> None:

@@ -8,6 +8,7 @@
     |- EIP-1559 fees: priority from history or assumed; room for a growing base fee
     |- small balances can still send (eth-tester reserves a block's gas in calls)
     |- consecutive nonces
+    |- what must come first: after the simulation, not for what is refused or dry; failing, it sends nothing
     steps: prepare -> sign -> broadcast twice -> wait once
     reverted in the block although simulated: named
     receipt as JSON: integers, hex
@@ -73,6 +74,29 @@ def test_dry_run_sends_nothing(chain: Connection) -> None:
     assert receipt.prepared.fields["value"] == 5
     assert chain.block_number() == block
     assert chain.w3.eth.get_transaction_count(sender.address) == 0
+
+
+def test_what_must_come_first_comes_after_the_simulation(embedded_world: World) -> None:
+    connection, stranger = embedded_world.connection, SIGNERS["stranger"]
+    blocks: list[int] = []
+
+    def note() -> None:
+        blocks.append(connection.block_number())
+
+    def fail() -> None:
+        raise UsageError("no place")
+
+    before = connection.block_number()
+    refused = embedded_world.timebank.attention_credit.transfer(PAYEE, 1)
+    with pytest.raises(ERC20InsufficientBalance):
+        embedded_world.timebank.send(stranger, refused, before_broadcast=note)
+    send(connection, stranger, coin(5), dry_run=True, before_broadcast=note)
+    assert blocks == []
+    with pytest.raises(UsageError, match="no place"):
+        send(connection, stranger, coin(5), before_broadcast=fail)
+    assert connection.block_number() == before
+    send(connection, stranger, coin(5), before_broadcast=note)
+    assert blocks == [before]
 
 
 def test_fees_are_eip_1559_with_room_to_grow(chain: Connection) -> None:

@@ -1,24 +1,27 @@
 """A bank on a real anvil as a person at a terminal meets it: wallets, a manifest, published epochs.
 
-Every stage is a deployment of its own on a chain that is rolled back before it. Rolling back brings no clock
-back, so nothing here knows a time: whatever happens is counted from the chain's own clock.
+The stage is set once; before every test its chain is rolled back, with its clock, and its folder copied.
+Nothing here knows a time: whatever happens is counted from the chain's own clock.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chain_fixtures import snapshot, start_anvil, stop
 from tests.published import EPOCH_MS, finalise, identity, propose, publish_next
 from tests.world import SIGNERS, World, deploy_world
-from timebank_chain.chain.connection import Connection
+from timebank_chain.chain.connection import Connection, connect
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.cli import main
 from timebank_chain.config import (
@@ -122,28 +125,65 @@ class Stage:
         return document
 
 
-@pytest.fixture
-def stage(tmp_path: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A bank with one final epoch, all of it claimed by its members."""
-    wallets = KeystoreWallets(tmp_path / "wallets", scrypt_n=2)
+def _set_up(folder: Path, connection: Connection) -> Stage:
+    """Make wallets, deploy a bank, run one epoch and let its members claim all of it."""
+    wallets = KeystoreWallets(folder / "wallets", scrypt_n=2)
     for role in ("governor", "guardian", "registrar", "stranger", "payee", *MEMBERS.values()):
         wallets.import_key(SIGNERS[role]._account.key, "the password")
-    (tmp_path / "password").write_text("the password\n")
-    world = deploy_world(anvil, policy=identity(), governance_delay=600)
-    manifest = tmp_path / "deployment.json"
-    manifest.write_text(json.dumps(world.timebank.deployment.to_json()))
-    for name in (ENV_FROM, ENV_KEYSTORE):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in (
-        (ENV_RPC_URL, anvil.url),
-        (ENV_KEYSTORES, wallets.folder),
-        (ENV_PASSWORD, tmp_path / "password"),
-        (ENV_DEPLOYMENT, manifest),
-        (ENV_EPOCHS, tmp_path / "epochs"),
-    ):
-        monkeypatch.setenv(name, str(value))
-    stage = Stage(tmp_path, world, anvil.pending_timestamp() * 1_000 - 2 * EPOCH_MS)
+    (folder / "password").write_text("the password\n")
+    world = deploy_world(connection, policy=identity(), governance_delay=600)
+    (folder / "deployment.json").write_text(json.dumps(world.timebank.deployment.to_json()))
+    stage = Stage(folder, world, connection.pending_timestamp() * 1_000 - 2 * EPOCH_MS)
     stage.next_epoch()
-    for role in MEMBERS.values():
-        stage.done(role, "wallet", "claim")
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(stage, patch)
+        for role in MEMBERS.values():
+            stage.done(role, "wallet", "claim")
+    return stage
+
+
+def _enter(stage: Stage, patch: pytest.MonkeyPatch) -> None:
+    """Let commands find the stage as a person's shell would."""
+    for name in (ENV_FROM, ENV_KEYSTORE):
+        patch.delenv(name, raising=False)
+    for name, value in (
+        (ENV_RPC_URL, stage.world.connection.url),
+        (ENV_KEYSTORES, stage.folder / "wallets"),
+        (ENV_PASSWORD, stage.folder / "password"),
+        (ENV_DEPLOYMENT, stage.folder / "deployment.json"),
+        (ENV_EPOCHS, stage.folder / "epochs"),
+    ):
+        patch.setenv(name, str(value))
+
+
+@pytest.fixture(scope="session")
+def set_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Callable[[], None]]]:
+    """The stage as it is set, and what goes back to it, the chain's clock with it."""
+    process, url = start_anvil()
+    try:
+        connection = connect(url)
+        made = _set_up(tmp_path_factory.mktemp("bank-stage"), connection)
+        state, began = snapshot(connection), connection.timestamp()
+
+        def back() -> None:
+            state()
+            # Rolling back leaves a clock that a test moved on where it is.
+            answer = connection.w3.provider.make_request("evm_setTime", [began + 1])  # type: ignore[arg-type, union-attr]  # a node of our own
+            assert "error" not in answer
+
+        yield made, back
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def stage(
+    set_stage: tuple[Stage, Callable[[], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stage:
+    """A bank with one final epoch, all of it claimed by its members."""
+    made, back = set_stage
+    back()
+    shutil.copytree(made.folder, tmp_path, dirs_exist_ok=True)
+    stage = replace(made, folder=tmp_path)
+    _enter(stage, monkeypatch)
     return stage

@@ -2,14 +2,19 @@
 
 ::
 
-    usage ............. amounts, times, contradictions, hashes: exit 2, no chain asked
+    usage ............. amounts, times, contradictions, hashes: exit 2, no chain asked; an example where
+                        something is missing
     offer, request .... listed, with the text kept beside; dry run keeps and sends nothing; list finds them
     the short road .... order, accept, deliver, approve, rate by both; what stands next after each step
     the long road ..... counter-offers, partial, dispute, rule
+    before and after .. who commits sees arbiter, times and default split first (list, order, accept, show);
+                        what is over shows what was paid, refunded and taken as fee
     silence ........... what is overdue is said, and moved by a stranger
     refused ........... sold out, own listing, wrong side, too late: by name, before an approval is sent
     cancel, decline ... before acceptance by either side, after it by the provider
-    texts ............. shown where they are, missing where not, erased and the audit whole
+    hints ............. an unknown order, a part that is too large: the way out is one
+    texts ............. shown where they are, missing where not, erased and the audit whole; kept when nothing
+                        but sending is left, so not for what is refused or not wanted; told of if that fails
     governance ........ the fee of services, pausing of orders
 """
 
@@ -21,11 +26,14 @@ import pytest
 
 from tests.cli.bank_stage import Stage, run
 from tests.world import SIGNERS
+from timebank_chain.chain import transactions
 from timebank_chain.cli import service
 from timebank_chain.config import ENV_CONTENT
+from timebank_chain.errors import ConnectionFailed
 
 DAY = 86_400
 ARBITER = SIGNERS["payee"].address
+NOT_USUAL = SIGNERS["registrar"].address
 OFFER = ("service", "offer", "1.5", "--text", "an hour of English", "--arbiter", ARBITER)
 
 
@@ -70,7 +78,25 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         assert name in ran.error["where"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (("rate", "2"), "timebank service rate 7 5"),
+        (("partial", "1"), "timebank service partial 7 2"),
+        (("rule", "1"), "timebank service rule 7 1.5"),
+        (("offer",), "timebank service offer 3"),
+    ],
+)
+def test_what_is_missing_is_shown_by_an_example(arguments: tuple[str, ...], example: str) -> None:
+    ran = run("service", *arguments, "--json")
+    assert ran.code == 2
+    assert "Missing argument" in ran.error["message"]
+    assert f"for example: {example}" in ran.error["hint"]
+    assert example in run("service", *arguments).err
+
+
 def test_every_command_has_an_example_and_json() -> None:
+    assert [command.name for command in service.app.registered_commands] == list(service.COMMANDS)
     for command in service.app.registered_commands:
         text = run("service", command.name, "--help").out
         assert "Example: timebank service" in text, command.name
@@ -226,6 +252,106 @@ class TestRoads:
         assert market.balance("member1") == before + 1_492_500
 
 
+TERMS = {
+    "arbiter": ARBITER,
+    "delivery_seconds": 7 * DAY,
+    "response_seconds": 2 * DAY,
+    "review_seconds": 4 * DAY,
+    "answer_seconds": 5 * DAY,
+    "ruling_seconds": 6 * DAY,
+    "default_bps": 3_000,
+}
+TIMES = (*("--respond", "2d"), *("--review", "4d"), *("--answer", "5d"), *("--ruling", "6d"))
+#: What a table says of them.
+TOLD = (ARBITER, "4d", "5d", "6d", "30 % to the provider")
+
+
+@pytest.mark.anvil
+class TestBeforeAndAfter:
+    """Listing 2 has terms of its own; the fee is half a percent, rounded up."""
+
+    @pytest.fixture
+    def market(self, market: Stage) -> Stage:
+        done = market.done("member1", *OFFER, *TIMES, "--default-bps", "3000", "--dry-run")
+        assert TERMS.items() <= done.items()
+        market.done("member1", *OFFER, *TIMES, "--default-bps", "3000")
+        return market
+
+    def test_a_buyer_sees_who_rules_and_what_silence_means(self, market: Stage) -> None:
+        assert TERMS.items() <= market.told("service", "list")["listings"][1].items()
+        listed = run("service", "list").out
+        assert all(word in listed for word in TOLD), listed
+
+        who = ("--from", market.world.address("member2"))
+        dry = run("service", "order", 2, "--price", "2", *who, "--dry-run").out
+        asked = run("service", "order", 2, "--price", "2", *who)
+        assert asked.code == 2 and "nobody to ask" in asked.err
+        for said in (dry, asked.out):
+            assert all(word in said for word in TOLD), said
+            assert "2.000000, of which 1.990000 reach the provider (fee 0.5 %)" in said
+            assert "70 % to the buyer" in said
+        told = market.done("member2", "service", "order", 2, "--price", "2", "--dry-run")
+        assert TERMS.items() <= told.items()
+        assert (told["fee_bps"], told["to_provider_micro"]) == (50, 1_990_000)
+
+        ordered = market.done("member2", "service", "order", 2, "--deliver", "9d", "--arbiter", NOT_USUAL)
+        known = {**TERMS, "delivery_seconds": 9 * DAY, "arbiter": NOT_USUAL}
+        assert known.items() <= ordered.items()
+        assert known.items() <= market.told("service", "show", 1).items()
+        shown = run("service", "show", 1).out
+        assert all(word in shown for word in ("9d from acceptance", NOT_USUAL, *TOLD[1:])), shown
+        assert market.told("service", "show", 1)["settlement"] is None
+        accepting = run("service", "accept", 1, "--from", market.world.address("member1"), "--dry-run").out
+        assert "9d from acceptance" in accepting and NOT_USUAL in accepting
+
+    def test_a_settled_order_says_where_its_credits_went(self, market: Stage) -> None:
+        market.done("member2", "service", "order", 2)
+        step(market, "member1", "accept", 1)
+        step(market, "member1", "deliver", 1)
+        step(market, "member2", "partial", 1, "0.500001")
+        step(market, "member1", "agree", 1)
+        assert market.told("service", "show", 1)["settlement"] == {
+            "outcome": "conceded",
+            "to_provider_micro": 497_500,
+            "fee_micro": 2_501,
+            "refunded_micro": 999_999,
+        }
+        shown = run("service", "show", 1).out
+        for line in ("conceded", "0.497500", "0.002501 (0.5 % of the provider's part)", "0.999999"):
+            assert line in shown, shown
+        assert "in escrow" not in shown
+
+    def test_so_does_a_cancelled_one(self, market: Stage) -> None:
+        market.done("member2", "service", "order", 2)
+        step(market, "member1", "decline", 1)
+        assert market.told("service", "show", 1)["settlement"] == {
+            "outcome": "cancelled",
+            "to_provider_micro": 0,
+            "fee_micro": 0,
+            "refunded_micro": 1_500_000,
+        }
+
+
+@pytest.mark.anvil
+class TestHints:
+    def test_lead_somewhere_else(self, market: Stage) -> None:
+        ran = run("service", "show", 99, "--json")
+        assert (ran.code, ran.error["code"]) == (1, "WrongStage")
+        assert ran.error["message"] == "there is no order 99"
+        assert ran.error["hint"] == "see yours: timebank service orders"
+
+        market.done("member2", "service", "order", 1)
+        for role, verb in (("member1", "accept"), ("member1", "deliver")):
+            step(market, role, verb, 1)
+        who = ("--yes", "--json", "--from")
+        whole = run("service", "partial", 1, "1.5", *who, market.world.address("member2")).error
+        assert (whole["code"], "timebank service approve" in whole["hint"]) == ("BadPart", True)
+        step(market, "member2", "reject", 1)
+        step(market, "member1", "dispute", 1)
+        over = run("service", "rule", 1, "1.6", *who, market.world.address("payee")).error
+        assert (over["code"], over["hint"]) == ("BadPart", "name at most 1.500000")
+
+
 @pytest.mark.anvil
 class TestRefused:
     def test_before_an_approval_is_sent(self, market: Stage) -> None:
@@ -258,8 +384,66 @@ class TestRefused:
         assert market.refused("member1", "service", "cancel", 3) == "WrongStage"
 
 
+def texts(stage: Stage) -> set[str]:
+    return {path.name for path in (stage.folder / "texts").iterdir()}
+
+
 @pytest.mark.anvil
 class TestTexts:
+    def test_what_is_refused_leaves_no_text_behind(self, market: Stage) -> None:
+        note, kept = ("--text", "for nobody"), texts(market)
+        assert market.refused("member1", "service", "order", 1, *note) == "OwnListing"
+        market.done("member2", "service", "order", 1)
+        assert market.refused("stranger", "service", "counter", 1, "1", *note) == "NotYours"
+        assert market.refused("member1", "service", "deliver", 1, *note) == "WrongStage"
+        assert market.refused("member2", "service", "reject", 1, *note) == "WrongStage"
+        assert market.refused("member2", "service", "partial", 1, "1", *note) == "WrongStage"
+        assert market.refused("member1", "service", "dispute", 1, *note) == "WrongStage"
+        assert market.refused("payee", "service", "rule", 1, "1", *note) == "WrongStage"
+        assert market.refused("member2", "service", "rate", 1, 5, *note) == "WrongStage"
+        own = ("--arbiter", market.world.address("member2"))
+        assert market.refused("member2", "service", "offer", "1", *note, *own) == "BadArbiter"
+        step(market, "member1", "accept", 1)
+        # Nobody says yes: standard input is no terminal.
+        ran = run("service", "deliver", 1, *note, "--from", market.world.address("member1"))
+        assert ran.code == 2 and "nobody to ask" in ran.err
+        assert texts(market) == kept
+
+    def test_a_text_whose_transaction_fails_is_told_of(
+        self, market: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def down(*_: object) -> None:
+            raise ConnectionFailed("the node went away")
+
+        kept = texts(market)
+        arguments = ("service", "order", 1, "--text", "please on Monday", "--yes", "--json")
+        who = ("--from", market.world.address("member2"))
+        market.world.send(
+            "member2",
+            market.world.timebank.attention_credit.approve(
+                market.world.timebank.service_escrow.address, 10**9
+            ),
+        )
+        with monkeypatch.context() as patch:
+            # A node that answers all questions and then takes no transaction; anvil cannot be told to.
+            patch.setattr(transactions, "broadcast", down)
+            ran = run(*arguments, *who)
+        assert (ran.code, ran.error["code"]) == (1, "ConnectionFailed")
+        (new,) = texts(market) - kept
+        assert str(market.folder / "texts" / new) in ran.err
+        assert f"timebank service text 0x{new.removesuffix('.txt')} --erase" in ran.err
+        assert market.told("service", "text", new.removesuffix(".txt"))["text"] == "please on Monday"
+
+    def test_a_folder_that_takes_nothing_stops_the_transaction(self, market: Stage) -> None:
+        (market.folder / "file").write_text("")
+        before = market.world.connection.block_number()
+        ran = run(
+            *OFFER, "--content", market.folder / "file", "--yes", "--json", "--from",
+            market.world.address("member1"),
+        )  # fmt: skip
+        assert (ran.code, ran.error["code"]) == (1, "ContentError")
+        assert market.world.connection.block_number() == before
+
     def test_an_erased_text_leaves_the_rest_and_the_audit_whole(self, market: Stage) -> None:
         content_hash = market.told("service", "list")["listings"][0]["content_hash"]
         market.done("member2", *OFFER)

@@ -23,10 +23,10 @@ from timebank_chain.chain.service_events import (
     ServiceRated,
     ServiceSettled,
 )
-from timebank_chain.chain.service_reverts import WrongStage
+from timebank_chain.chain.service_reverts import STAGE_WORDS, WrongStage
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import CheckFailed
-from timebank_chain.spec.service_escrow import Listing, Order, Stage
+from timebank_chain.spec.service_escrow import Listing, Order, Outcome, Stage
 
 ORDER_EVENTS: tuple[type[Event], ...] = (
     ServiceOrdered,
@@ -70,13 +70,45 @@ class OrderStep:
 
 
 @dataclass(frozen=True)
+class Division:
+    """Where the credits of an order that is over went, micro-credits.
+
+    Attributes
+    ----------
+    outcome
+        ``approved``, ``refunded``, ``conceded``, ``ruled``, ``not delivered``, ``not reviewed``,
+        ``not answered`` or ``not ruled``; ``cancelled`` or ``lapsed`` for one that was never accepted.
+    to_provider
+        What reached the provider, the fee taken off.
+    fee
+        What went to the fee pool.
+    to_buyer
+        What went back to the buyer.
+    """
+
+    outcome: str
+    to_provider: int
+    fee: int
+    to_buyer: int
+
+
+@dataclass(frozen=True)
 class OrderRecord:
-    """An order from its beginning; ``time`` is that of the block read, Unix seconds."""
+    """An order from its beginning.
+
+    Attributes
+    ----------
+    division
+        ``None`` while the order is open.
+    time
+        Of the block read, Unix seconds.
+    """
 
     order_id: int
     order: Order
     listing: Listing
     steps: tuple[OrderStep, ...]
+    division: Division | None
     time: int
 
 
@@ -98,8 +130,8 @@ def read_order(
     listing = None if order is None else escrow.listing_of(order.listing_id, block=block)
     if order is None or listing is None:
         raise WrongStage({"orderId": order_id, "stage": Stage.NONE})
-    found = [
-        _step(event)
+    events = [
+        event
         for event in read_events(
             connection,
             timebank.addresses(),
@@ -110,9 +142,17 @@ def read_order(
         )
         if getattr(event, "order_id", None) == order_id
     ]
+    found = [_step(event) for event in events]
     if not found or found[0][1] != "ordered":
         raise CheckFailed(
             f"order {order_id} is there, but the event that placed it is missing", hint=ANOTHER_NODE
+        )
+    division = next((one for one in map(_division, events) if one is not None), None)
+    if (division is None) == (order.stage in (Stage.SETTLED, Stage.CANCELLED)):
+        raise CheckFailed(
+            f"order {order_id} is {STAGE_WORDS[order.stage]}, but its events "
+            f"{'do not say where its credits went' if division is None else 'say it is over'}",
+            hint=ANOTHER_NODE,
         )
     with translated():
         times = {
@@ -122,7 +162,7 @@ def read_order(
     steps = tuple(
         OrderStep(times[number], number, kind, by, amount, text) for number, kind, by, amount, text in found
     )
-    return OrderRecord(order_id, order, listing, steps, times[block])
+    return OrderRecord(order_id, order, listing, steps, division, times[block])
 
 
 def _step(event: Event) -> tuple[int, str, ChecksumAddress | None, int, bytes | None]:
@@ -144,11 +184,24 @@ def _step(event: Event) -> tuple[int, str, ChecksumAddress | None, int, bytes | 
     if isinstance(event, ServiceDisputed):
         return block, "disputed", None, 0, _text(event.content_hash)
     if isinstance(event, ServiceSettled):
-        kind = f"settled: {event.outcome.name.lower().replace('_', ' ')}"
+        kind = f"settled: {_words(event.outcome)}"
         return block, kind, event.caller, event.to_provider + event.fee, _text(event.content_hash)
     if isinstance(event, ServiceRated):
         return block, "rated", event.rater, event.stars, _text(event.content_hash)
     raise TypeError(f"{type(event).__name__} is no event of an order")
+
+
+def _division(event: Event) -> Division | None:
+    """Read where the credits went from the event that ends an order; ``None`` for any other."""
+    if isinstance(event, ServiceCancelled):
+        return Division("lapsed" if event.lapsed else "cancelled", 0, 0, event.refunded)
+    if isinstance(event, ServiceSettled):
+        return Division(_words(event.outcome), event.to_provider, event.fee, event.to_buyer)
+    return None
+
+
+def _words(outcome: Outcome) -> str:
+    return outcome.name.lower().replace("_", " ")
 
 
 def _text(content_hash: bytes) -> bytes | None:

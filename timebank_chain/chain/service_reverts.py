@@ -114,6 +114,11 @@ class WrongStage(Revert):
         words = STAGE_WORDS[Stage(stage)] if stage < len(Stage) else f"in stage {stage}"
         super().__init__({**values, "words": words})
         self.values = values
+        if stage == Stage.NONE:
+            # Showing what is not there would only say the same again.
+            self.message = f"there is no order {values['orderId']}"
+            self.args = (self.message,)
+            self.hint = "see yours: timebank service orders"
 
 
 class NotYours(Revert):
@@ -153,7 +158,13 @@ class BadPart(Revert):
 
     SIGNATURE = "BadPart(uint256 part, uint256 price)"
     SENTENCE = "{part:credits} is no part of a price of {price:credits}"
-    HINT = "name less; to pay it all: timebank service approve"
+    HINT = "name at most {price:credits}"
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        if values["part"] == values["price"]:
+            # An arbiter may name it all, so it was the buyer: there is a shorter way to that.
+            self.hint = "to pay it all: timebank service approve; to pay a part, name less"
 
 
 class BadStars(Revert):

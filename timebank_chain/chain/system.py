@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,8 +83,17 @@ class Timebank:
         self._require_trusted(call)
         return prepare(self.connection, sender, call)
 
-    def send(self, signer: Signer, call: Call, *, dry_run: bool = False) -> Receipt:
+    def send(
+        self,
+        signer: Signer,
+        call: Call,
+        *,
+        dry_run: bool = False,
+        before_broadcast: Callable[[], None] | None = None,
+    ) -> Receipt:
         """Check chain and code, simulate, price, sign, broadcast and wait.
+
+        ``before_broadcast`` is called when the simulation has passed, as in ``transactions.send``.
 
         Raises
         ------
@@ -93,7 +103,7 @@ class Timebank:
             The named exception, if the contract would refuse; nothing is sent then.
         """
         self._require_trusted(call)
-        return send(self.connection, signer, call, dry_run=dry_run)
+        return send(self.connection, signer, call, dry_run=dry_run, before_broadcast=before_broadcast)
 
     def _require_trusted(self, call: Call) -> None:
         """Check chain and code; of somebody else's token nothing is known, but only its allowance is set."""

@@ -8,7 +8,7 @@ signed transaction before anybody else can see it::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -247,6 +247,7 @@ def send(
     dry_run: bool = False,
     nonce: int | None = None,
     seconds: float = WAIT_SECONDS,
+    before_broadcast: Callable[[], None] | None = None,
 ) -> Receipt:
     """Simulate, price, sign, broadcast and wait.
 
@@ -256,6 +257,10 @@ def send(
         Stop after pricing: nothing is signed or sent.
     seconds
         How long to wait for a block.
+    before_broadcast
+        Called when the simulation has passed and before anything is signed: what must be safe before the
+        transaction can be on chain, and must not be left behind by one that is refused. If it raises, nothing
+        is sent.
 
     Returns
     -------
@@ -266,6 +271,8 @@ def send(
     if dry_run:
         price = int(prepared.fields.get("maxFeePerGas", prepared.fields.get("gasPrice", 0)))
         return Receipt(prepared, False, b"", 0, int(prepared.fields["gas"]), price, None, [])
+    if before_broadcast is not None:
+        before_broadcast()
     signed = sign(signer, prepared)
     broadcast(connection, signed)
     return wait(connection, prepared, signed.hash, seconds=seconds)

@@ -48,6 +48,10 @@ NOUNS = (
 )
 
 
+#: How the help of every command begins its examples.
+_EXAMPLE = "Example: "
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"timebank {__version__}")
@@ -72,6 +76,16 @@ def _assemble() -> None:
             app.command(name=noun)(module.command)
 
 
+def _usage_hint(error: TyperException) -> str:
+    """Show how the command is meant: the first example of its help."""
+    context = getattr(error, "ctx", None)
+    told = (context.command.help or "") if context is not None else ""
+    for line in told.splitlines():
+        if line.startswith(_EXAMPLE):
+            return f"for example: {line.removeprefix(_EXAMPLE)} (--help shows all options)"
+    return "add --help to see the options"
+
+
 def run() -> None:
     """Run the command line and exit."""
     _assemble()
@@ -86,7 +100,7 @@ def run() -> None:
             # `timebank wallet` alone: the message is the help text itself.
             typer.echo(error.format_message(), err=True)
             sys.exit(UsageError.exit_code)
-        print_error(UsageError(error.format_message(), hint="add --help to see the options"), as_json=as_json)
+        print_error(UsageError(error.format_message(), hint=_usage_hint(error)), as_json=as_json)
         sys.exit(UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         print_error(TimebankError("interrupted"), as_json=as_json)

@@ -75,6 +75,7 @@ def perform_all(
     dry_run: bool,
     as_json: bool,
     learn: Learn | None = None,
+    before_last: Callable[[], None] | None = None,
 ) -> Receipt | None:
     """Do several calls in turn, asked for once; each is simulated when the ones before it are mined.
 
@@ -86,6 +87,8 @@ def perform_all(
     ----------
     learn
         Called with every receipt in turn; what it returns replaces ``facts`` of the same names.
+    before_last
+        Called when the simulation of the last call has passed, before it is sent.
 
     Returns
     -------
@@ -106,7 +109,8 @@ def perform_all(
     confirm(question, yes=yes)
     receipts = []
     for n, call in enumerate(calls, start=1):
-        receipts.append(timebank.send(signer, call))
+        ahead = before_last if n == len(calls) else None
+        receipts.append(timebank.send(signer, call, before_broadcast=ahead))
         if n < len(calls):
             say(f"{n} of {len(calls)} is in block {receipts[-1].block_number}: {call.name}")
     learnt: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from timebank_chain.cli.lease_view import moment, span
 from timebank_chain.cli.output import print_table, say
 from timebank_chain.errors import ContentError
-from timebank_chain.units import format_micro
+from timebank_chain.units import format_micro, mul_div_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from timebank_chain.chain.service_history import OrderRecord, Rating
     from timebank_chain.content import ContentStore
-    from timebank_chain.spec.service_escrow import Listing, Order
+    from timebank_chain.spec.service_escrow import Listing, Order, Proposal
 
 #: Characters of a text that a table shows.
 _SHORT = 60
+ONE_BPS = 10_000
 
 
 def text_of(store: ContentStore, content_hash: bytes | None) -> str | None:
@@ -43,9 +44,69 @@ def _shown(store: ContentStore, content_hash: bytes | None) -> str:
     return line if len(line) <= _SHORT else line[: _SHORT - 3] + "..."
 
 
+def _periods_document(listing: Listing) -> dict[str, Any]:
+    """Return what orders take from their listing and can bargain nothing about."""
+    periods = listing.periods
+    return {
+        "response_seconds": periods.response,
+        "review_seconds": periods.review,
+        "answer_seconds": periods.answer,
+        "ruling_seconds": periods.ruling,
+        "default_bps": listing.default_bps,
+    }
+
+
+def terms_document(proposal: Proposal, listing: Listing, fee_bps: int) -> dict[str, Any]:
+    """Return what somebody is about to agree to; the fee is what it would be today."""
+    return {
+        "price_micro": proposal.price,
+        "fee_bps": fee_bps,
+        "to_provider_micro": proposal.price - mul_div_up(proposal.price, fee_bps, ONE_BPS),
+        "delivery_seconds": proposal.delivery,
+        "arbiter": proposal.arbiter,
+        **_periods_document(listing),
+        "terms_hash": "0x" + proposal.content_hash.hex(),
+    }
+
+
+def print_terms(proposal: Proposal, listing: Listing, fee_bps: int) -> None:
+    """Print what somebody is about to agree to."""
+    net = format_micro(proposal.price - mul_div_up(proposal.price, fee_bps, ONE_BPS))
+    price = f"{format_micro(proposal.price)}, of which {net} reach the provider (fee {_percent(fee_bps)})"
+    periods = listing.periods
+    rows = [
+        ("price", price),
+        ("to answer an order", f"{span(periods.response)}; then it is cancelled"),
+        ("to deliver", f"{span(proposal.delivery)} from acceptance; then all goes back to the buyer"),
+        *_quarrel_rows(proposal, listing),
+    ]
+    print_table("Terms", ["", ""], rows)
+
+
+def _quarrel_rows(proposal: Proposal, listing: Listing) -> list[tuple[str, str]]:
+    """Say who has how long after a delivery, and what silence means."""
+    periods = listing.periods
+    return [
+        ("to review", f"{span(periods.review)} from delivery; then the provider is paid in full"),
+        ("to answer a rejection", f"{span(periods.answer)}; then the provider gets the part the buyer named"),
+        ("arbiter", proposal.arbiter),
+        ("to rule", f"{span(periods.ruling)}; then {_default(listing)}"),
+    ]
+
+
+def _default(listing: Listing) -> str:
+    """Say how a dispute is divided that no arbiter rules on."""
+    rest = ONE_BPS - listing.default_bps
+    return f"{_percent(listing.default_bps)} to the provider, {_percent(rest)} to the buyer"
+
+
+def _percent(bps: int) -> str:
+    return f"{bps / 100:g} %"
+
+
 def listing_document(number: int, listing: Listing, store: ContentStore, now: int) -> dict[str, Any]:
     """Return a listing."""
-    proposal, periods = listing.proposal, listing.periods
+    proposal = listing.proposal
     return {
         "listing_id": number,
         "kind": listing.kind.name.lower(),
@@ -56,11 +117,7 @@ def listing_document(number: int, listing: Listing, store: ContentStore, now: in
         "price_micro": proposal.price,
         "arbiter": proposal.arbiter,
         "delivery_seconds": proposal.delivery,
-        "response_seconds": periods.response,
-        "review_seconds": periods.review,
-        "answer_seconds": periods.answer,
-        "ruling_seconds": periods.ruling,
-        "default_bps": listing.default_bps,
+        **_periods_document(listing),
         "content_hash": "0x" + proposal.content_hash.hex(),
         "text": text_of(store, proposal.content_hash),
     }
@@ -73,7 +130,10 @@ def print_listings(listings: Mapping[int, Listing], store: ContentStore, now: in
         return
     print_table(
         f"Services, {moment(now)}",
-        [">listing", "kind", "by", ">credits", ">left", "until", "delivered in", "what"],
+        [
+            *(">listing", "kind", "by", ">credits", ">left", "until", "delivered in"),
+            *("review / answer / ruling", "if nobody rules", "arbiter", "what"),
+        ],
         [
             (
                 number,
@@ -83,6 +143,9 @@ def print_listings(listings: Mapping[int, Listing], store: ContentStore, now: in
                 one.stock,
                 moment(one.expires_at) + (" OVER" if now > one.expires_at else ""),
                 span(one.proposal.delivery),
+                " / ".join(map(span, (one.periods.review, one.periods.answer, one.periods.ruling))),
+                f"{_percent(one.default_bps)} to the provider",
+                one.proposal.arbiter,
                 _shown(store, one.proposal.content_hash),
             )
             for number, one in listings.items()
@@ -108,6 +171,7 @@ def order_document(number: int, order: Order, listing: Listing, now: int) -> dic
         "fee_bps": order.fee_bps,
         "revision": order.revision,
         "delivery_seconds": proposal.delivery,
+        **_periods_document(listing),
         "content_hash": "0x" + proposal.content_hash.hex(),
         "deadline": order.deadline or None,
         "overdue": overdue(order, now),
@@ -187,6 +251,7 @@ def record_document(record: OrderRecord, store: ContentStore, now: int) -> dict[
     return {
         **order_document(record.order_id, record.order, record.listing, now),
         "text": text_of(store, record.order.proposal.content_hash),
+        "settlement": _settlement_document(record),
         "steps": [
             {
                 "time": step.time,
@@ -203,18 +268,43 @@ def record_document(record: OrderRecord, store: ContentStore, now: int) -> dict[
     }
 
 
+def _settlement_document(record: OrderRecord) -> dict[str, Any] | None:
+    """Return where the credits of an order that is over went; ``None`` while it is open."""
+    division = record.division
+    if division is None:
+        return None
+    return {
+        "outcome": division.outcome,
+        "to_provider_micro": division.to_provider,
+        "fee_micro": division.fee,
+        "refunded_micro": division.to_buyer,
+    }
+
+
 def print_record(record: OrderRecord, store: ContentStore, now: int) -> None:
     """Print an order with everything that happened to it."""
     from timebank_chain.chain.service_reverts import STAGE_WORDS
     from timebank_chain.chain.service_steps import lapse_effect, next_steps
 
     order, listing = record.order, record.listing
-    rows = [
-        ("buyer", order.buyer),
-        ("provider", order.provider),
-        ("arbiter", order.proposal.arbiter),
-        ("price", f"{format_micro(order.proposal.price)}, of which {format_micro(order.held)} in escrow"),
-        ("fee", f"{order.fee_bps / 100:g} % of what the provider gets"),
+    rows = [("buyer", order.buyer), ("provider", order.provider)]
+    price, division = format_micro(order.proposal.price), record.division
+    if division is None:
+        rows += [
+            ("price", f"{price}, of which {format_micro(order.held)} in escrow"),
+            ("fee", f"{_percent(order.fee_bps)} of what the provider gets"),
+        ]
+    else:
+        rows += [
+            ("price", price),
+            ("ended", division.outcome),
+            ("paid to the provider", format_micro(division.to_provider)),
+            ("fee paid", f"{format_micro(division.fee)} ({_percent(order.fee_bps)} of the provider's part)"),
+            ("refunded to the buyer", format_micro(division.to_buyer)),
+        ]
+    rows += [
+        ("to deliver", f"{span(order.proposal.delivery)} from acceptance"),
+        *_quarrel_rows(order.proposal, listing),
         ("about", _shown(store, order.proposal.content_hash)),
     ]
     if order.deadline:
