@@ -263,11 +263,11 @@ def list_command(
 
     Example: timebank service list --kind offer
     """
-    from timebank_chain.chain.addresses import parse_address
+    from timebank_chain.chain.addresses import parse_account
 
     if kind not in (None, "offer", "request"):
         raise UsageError(f"--kind {kind}", hint="write offer or request")
-    whose = None if owner is None else parse_address(owner, what="--owner")
+    whose = None if owner is None else parse_account(owner, what="--owner")
     timebank = open_system(rpc_url, deployment)
     at = timebank.connection.simulation_block
     escrow, now = timebank.service_escrow, timebank.connection.pending_timestamp()
