@@ -1,11 +1,13 @@
 """The README is run, not believed: its tutorial in one shell, on a real node, as a reader would.
 
 tutorial ... every block runs with `set -e`; Ada ends with a claimed, spent and audited balance
+twin ....... from a community's dump to forecasts, warnings, recommendations and one page (real data)
 daemon ..... takes up a file added while it runs, finalises, pushes the claim, ends on SIGTERM; audited
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -14,15 +16,41 @@ from pathlib import Path
 
 import pytest
 
+from tests.activity.builders import research_data
 from tests.chain_fixtures import anvil_binary, free_port
 from timebank_chain.epoch import published_numbers, read_epoch
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- tutorial -->\n```bash\n(.*?)```", re.DOTALL)
+TWIN = re.compile(r"<!-- twin -->\n```bash\n(.*?)```", re.DOTALL)
 
-pytestmark = [pytest.mark.e2e, pytest.mark.anvil]
+pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.data
+def test_the_twin_is_made_from_a_dump(tmp_path: Path) -> None:
+    dump = research_data("stackexchange_quantumcomputing")
+    (block,) = TWIN.findall((ROOT / "README.md").read_text("utf-8"))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETH_", "TIMEBANK_"))}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=600,
+        env={**clean, "PATH": path, "HOME": str(tmp_path), "DUMP": str(dump), "MEMBER": "26"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = {one.name for one in tmp_path.iterdir()}
+    assert made >= {"expected.csv", "forecast.png", "warnings.svg", "report.html"}
+    assert "below that of the best baseline" in done.stdout
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<section") == 5
+    assert "Not made" not in page
+    # Posts whose week was still open when the dump was made, each with an interval around its prediction.
+    rows = list(csv.DictReader((tmp_path / "expected.csv").read_text("utf-8").splitlines()))
+    assert rows
+    assert all(float(row["lower"]) <= float(row["expected"]) <= float(row["upper"]) for row in rows)
+
+
+@pytest.mark.anvil
 def test_the_tutorial_ends_with_a_green_audit(tmp_path: Path) -> None:
     binary = anvil_binary()
     if binary is None:
