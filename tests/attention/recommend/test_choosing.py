@@ -63,6 +63,7 @@ def small(taken: list[tuple[int, int]], items: int = 4) -> Interactions:
         tuple(f"i{one}" for one in range(items)),
         ("activity",) * items,
         np.zeros(items, dtype=np.bool_),
+        np.full(items, -1, dtype=np.int32),
         member,
         np.array([one for _, one in taken], dtype=np.int32),
         np.arange(len(taken), dtype=np.int64),

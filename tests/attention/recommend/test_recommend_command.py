@@ -1,12 +1,14 @@
 """timebank attention recommend, and the file a recommender is kept in.
 
 file
-├── equal recommenders are equal files; no member's name is in it
-├── another version, a changed array, a cut file, no zip, another number of items: refused, the file named
+├── equal recommenders are equal files; the name of nobody who only took is in it
+├── another version, a changed array or manifest, a cut file, no zip, another number of items: refused
+├── another file than the one asked for by its SHA-256: refused
 └── what cannot be written is said
 command
 ├── train, then for a member: their group's items, none they took, the last place kept and said so
 ├── a stranger is told they are new; an item announced since is shown to somebody
+├── another community's recommender is refused; nobody is shown their own
 ├── --kind shows only that kind and never oneself; a kind nobody has is refused
 ├── evaluate writes nothing; --json is one document
 └── wrong split, kind, history, model: exit codes and ways out
@@ -14,6 +16,7 @@ command
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -90,6 +93,11 @@ def rewritten(model: Path, folder: Path, change: dict[str, bytes]) -> Path:
     return path
 
 
+def sealed(manifest: bytes) -> dict[str, bytes]:
+    """Return a forged manifest with the hash that belongs to it."""
+    return {"manifest.json": manifest, "manifest.sha256": hashlib.sha256(manifest).hexdigest().encode()}
+
+
 def test_damaged_file_is_refused(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     model, _ = trained
     with zipfile.ZipFile(model) as file:
@@ -97,13 +105,15 @@ def test_damaged_file_is_refused(trained: tuple[Path, dict[str, Any]], tmp_path:
         name = f"{min(manifest['arrays'])}.npy"
         array = file.read(name)
     flipped = array[:-1] + bytes([array[-1] ^ 1])
+    renamed = json.dumps({**manifest, "items": ["another", *manifest["items"][1:]]}).encode()
     fewer = json.dumps({**manifest, "items": manifest["items"][1:], "kinds": manifest["kinds"][1:]}).encode()
     for change, words in (
         ({name: flipped}, "is not the one the manifest names"),
         ({"manifest.json": json.dumps({**manifest, "schema": "timebank.recommender/0"}).encode()}, "version"),
         ({"manifest.json": b"[]"}, "version None"),
-        ({"manifest.json": fewer}, "are named"),
-        ({"manifest.json": json.dumps({**manifest, "ranker": "os.system"}).encode()}, "no ranker"),
+        ({"manifest.json": renamed}, "the manifest is not the one that was written"),
+        (sealed(fewer), "are named"),
+        (sealed(json.dumps({**manifest, "ranker": "os.system"}).encode()), "no ranker"),
     ):
         with pytest.raises(AttentionError, match=words):
             load_recommender(rewritten(model, tmp_path, change))
@@ -112,6 +122,37 @@ def test_damaged_file_is_refused(trained: tuple[Path, dict[str, Any]], tmp_path:
     for path in (cut, tmp_path / "nothing", tmp_path):
         with pytest.raises(AttentionError, match="no recommender can be read"):
             load_recommender(path)
+
+
+def test_only_the_file_asked_for(trained: tuple[Path, dict[str, Any]]) -> None:
+    model, document = trained
+    assert load_recommender(model, expected_sha256=document["sha256"].upper()).items
+    with pytest.raises(AttentionError, match="not the one asked for"):
+        load_recommender(model, expected_sha256="0" * 64)
+
+
+def test_recommender_of_another_community_is_refused(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("member,object,at_ms\na,x,1\nb,y,2\n", "utf-8")
+    code, _, err = run("for", "a", "--history", other, "--model", trained[0])
+    assert (code, "knows no item of this history" in err) == (1, True), err
+
+
+def test_nobody_is_shown_their_own(
+    history: Path, trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    owned = tmp_path / "owned.csv"
+    mine = {item for member, item, _ in planted.rows() if member == "member-06"}
+    theirs = next(item for _, item, _ in planted.rows() if item.startswith("item-2-") and item not in mine)
+    rows = [",".join(map(str, (*row, "member-06" if row[1] == theirs else ""))) for row in planted.rows()]
+    owned.write_text("member,object,at_ms,maker\n" + "\n".join(rows) + "\n", "utf-8")
+    assert theirs in {one["item"] for one in suggestions("member-06", history, trained[0], "-k", 48)}
+    assert theirs not in {one["item"] for one in suggestions("member-06", owned, trained[0], "-k", 48)}
+    assert theirs in {one["item"] for one in suggestions("member-10", owned, trained[0], "-k", 48)} | {
+        item for member, item, _ in planted.rows() if member == "member-10"
+    }
 
 
 def test_unwritable_place_is_said(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def _judge(
         block = members[start : start + _BLOCK]
         scores = ranker.scores(matrix, block)
         hide(scores, matrix[block], allowed)
+        scores[block[:, None] == past.makers[None, :]] = -np.inf
         lists.append(guarded(scores, k, least, floor, [past.members[one] for one in block]))
     return measure(np.concatenate(lists), [wanted[int(one)] for one in members], least)
 

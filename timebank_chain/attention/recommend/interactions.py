@@ -3,7 +3,8 @@
 A row says that a member took an item (answered a question, ordered an offer, thanked a member). Columns of
 a file: ``member``, ``object`` (or ``item``), ``at_ms`` (or ``at``: ISO 8601 with its zone), and where there
 are any ``kind`` (``activity``, ``offer``, ``member``; default ``activity``) and ``value`` (how good it
-was). A row without a member announces an item that nobody need have taken yet.
+was) and ``maker`` (whose it is: nobody is shown their own). A row without a member announces an item that
+nobody need have taken yet.
 """
 
 from __future__ import annotations
@@ -37,13 +38,15 @@ class Interactions:
 
     ``member`` and ``item`` are int32 positions in ``members`` and ``items``; ``at_ms`` is int64 Unix
     milliseconds; ``value`` float64, NaN where a source gives none. ``kinds`` and ``offered`` (announced,
-    be it that nobody took it) have one entry an item.
+    be it that nobody took it) have one entry an item. ``makers`` has the position in ``members`` of who made
+    an item, -1 where nobody is known: nobody is shown their own.
     """
 
     members: tuple[str, ...]
     items: tuple[str, ...]
     kinds: tuple[str, ...]
     offered: NDArray[np.bool_]
+    makers: NDArray[np.int32]
     member: NDArray[np.int32]
     item: NDArray[np.int32]
     at_ms: NDArray[np.int64]
@@ -59,6 +62,7 @@ class Interactions:
             self.items,
             self.kinds,
             self.offered,
+            self.makers,
             self.member[rows],
             self.item[rows],
             self.at_ms[rows],
@@ -74,11 +78,14 @@ class Interactions:
         )
         offered = np.zeros(len(at), dtype=np.bool_)
         offered[places[self.offered]] = True
+        makers = np.full(len(at), -1, dtype=np.int32)
+        makers[places] = self.makers
         return Interactions(
             self.members,
             tuple(name for _, name in at),
             tuple(kind for kind, _ in at),
             offered,
+            makers,
             self.member,
             places[self.item],
             self.at_ms,
@@ -158,9 +165,13 @@ class _Builder:
         self.member, self.item, self.at = array("i"), array("i"), array("q")
         self.value = array("d")
         self.offered: set[int] = set()
+        self.makers: dict[tuple[str, str], str] = {}
 
     def announce(self, kind: str, item: str) -> None:
         self.offered.add(self.items.setdefault((kind, item), len(self.items)))
+
+    def made(self, kind: str, item: str, maker: str) -> None:
+        self.makers[kind, item] = maker
 
     def add(self, member: str, kind: str, item: str, at_ms: int, value: float = math.nan) -> None:
         self.member.append(self.members.setdefault(member, len(self.members)))
@@ -177,11 +188,16 @@ class _Builder:
         order = np.argsort(at, kind="stable")
         offered = np.zeros(len(self.items), dtype=np.bool_)
         offered[list(self.offered)] = True
+        makers = [
+            self.members.get(name if kind == MEMBER else self.makers.get((kind, name), ""), -1)
+            for kind, name in self.items
+        ]
         return Interactions(
             tuple(self.members),
             tuple(name for _, name in self.items),
             tuple(kind for kind, _ in self.items),
             offered,
+            np.array(makers, dtype=np.int32),
             np.frombuffer(self.member, dtype=np.int32)[order],
             np.frombuffer(self.item, dtype=np.int32)[order],
             at[order],
@@ -203,6 +219,8 @@ def read_interactions(path: Path | str) -> Interactions:
     builder = _Builder()
     for where, row in _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path):
         member, kind, item, at_ms, value = _checked(row, where)
+        if row.get("maker"):
+            builder.made(kind, item, _name(row["maker"], "maker", where))
         if member:
             builder.add(member, kind, item, at_ms, value)
         else:
@@ -237,6 +255,9 @@ def read_dump(folder: Path | str) -> Interactions:
     for _, row in xml_rows(_dump_file(folder, "Comments.xml"), "comments"):
         acts.append((row.get("UserId", ""), row.get("PostId", ""), row.get("CreationDate", "")))
     builder = _Builder()
+    for number, question in question_of.items():
+        if number == question:
+            builder.made(ACTIVITY, f"question:{number}", owner_of[number])
     for who, post, when in acts:
         owner = owner_of.get(post, "")
         if not who or who == "-1" or post not in question_of or who == owner or not when:
@@ -296,7 +317,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise AttentionError(f"cannot be read: {error}", where=str(path)) from error
 
 
-_COLUMNS = ("member", "object", "item", "at_ms", "at", "kind", "value")
+_COLUMNS = ("member", "object", "item", "at_ms", "at", "kind", "value", "maker")
 
 
 def _check_columns(names: Sequence[str], where: str) -> None:
@@ -305,7 +326,7 @@ def _check_columns(names: Sequence[str], where: str) -> None:
             raise AttentionError(
                 f"no column {' or '.join(wanted)}",
                 where=where,
-                hint="columns: member, object (or item), at_ms (or at), and if there are any kind, value",
+                hint="columns: member, object (or item), at_ms (or at); kind, value, maker if there are any",
             )
 
 

@@ -1,7 +1,8 @@
-"""A recommender in a file: a zip of arrays and a manifest that names each by its hash.
+"""A recommender in a file: a zip of arrays, a manifest that names each by its hash, and the manifest's hash.
 
-Nothing in it is executed when it is read: arrays are plain (no pickled objects), the manifest is JSON. It
-tells a damaged file, not a forged one: whoever can write the file can write its hashes.
+Nothing in it is executed when it is read: arrays are plain (no pickled objects), the manifest is JSON. Its
+own hashes tell a damaged file, not a forged one; against that the SHA-256 of the whole file, which `train`
+printed, can be asked for.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from timebank_chain.attention.recommend.choose import Choice, Judged
 from timebank_chain.attention.recommend.measures import Measures
 from timebank_chain.attention.recommend.rankers import make_ranker
 from timebank_chain.attention.recommend.suggest import Recommender
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, read_small
 from timebank_chain.errors import AttentionError
 
 SCHEMA = "timebank.recommender/1"
 MAX_BYTES = 1 << 30
-_MANIFEST = "manifest.json"
+_MANIFEST, _SEAL = "manifest.json", "manifest.sha256"
 # Zip entries carry a time: a fixed one, so that equal recommenders are equal files.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -55,8 +56,9 @@ def save_recommender(recommender: Recommender, path: Path | str) -> str:
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        text = (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
         file.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), text, zipfile.ZIP_DEFLATED)
+        file.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), hashlib.sha256(text).hexdigest())
         for name, content in sorted(arrays.items()):
             file.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content, zipfile.ZIP_DEFLATED)
     try:
@@ -70,28 +72,43 @@ def save_recommender(recommender: Recommender, path: Path | str) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def load_recommender(path: Path | str) -> Recommender:
+def load_recommender(path: Path | str, *, expected_sha256: str | None = None) -> Recommender:
     """Read a recommender.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected_sha256
+        SHA-256 of the file in hex, if only that one is wanted.
 
     Raises
     ------
     AttentionError
-        If it cannot be read, is of another version, or an array is not the one its manifest names.
+        If it cannot be read, is of another version or not the one expected, or if its manifest or an array
+        is not the one that was written.
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as file:
+        content = read_small(path, MAX_BYTES)
+        found = hashlib.sha256(content).hexdigest()
+        if expected_sha256 is not None and found != expected_sha256.lower():
+            raise AttentionError(f"the file's SHA-256 is {found}, not the one asked for", where=str(path))
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
             sizes = {one.filename: one.file_size for one in file.infolist()}
             if sum(sizes.values()) > MAX_BYTES:
                 raise AttentionError(f"unpacks to more than {MAX_BYTES:,} bytes", where=str(path))
-            manifest = parse_json(_member(file, _MANIFEST, sizes))
+            text = _member(file, _MANIFEST, sizes)
+            manifest = parse_json(text)
             if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-                found = manifest.get("schema") if isinstance(manifest, dict) else None
+                version = manifest.get("schema") if isinstance(manifest, dict) else None
                 raise AttentionError(
-                    f"the file is of version {found!r}, this program reads {SCHEMA!r}",
+                    f"the file is of version {version!r}, this program reads {SCHEMA!r}",
                     where=str(path),
                     hint="train it again: timebank attention recommend train",
                 )
+            if _member(file, _SEAL, sizes).decode("ascii") != hashlib.sha256(text).hexdigest():
+                raise AttentionError("the manifest is not the one that was written", where=str(path))
             arrays = {
                 name: _array(_member(file, f"{name}.npy", sizes), digest, name, path)
                 for name, digest in manifest["arrays"].items()

@@ -31,8 +31,8 @@ class Suggestion:
 class Recommender:
     """A fitted ranker, the items it knows, and what it was chosen by.
 
-    ``data_hash`` is of the interactions it learned from. It holds no member: whoever is erased from the
-    interactions is in no file of a recommender.
+    ``data_hash`` is of the interactions it learned from. It holds who was taken, not who took: no member but
+    those that are items themselves (kind ``member``). Learn it anew when one of those is erased.
     """
 
     ranker: Ranker
@@ -59,6 +59,13 @@ class Recommender:
         floor
             Part of the places kept for the least seen.
         """
+        if not set(zip(self.kinds, self.items, strict=True)) & set(
+            zip(history.kinds, history.items, strict=True)
+        ):
+            raise AttentionError(
+                "the recommender knows no item of this history",
+                hint="it is another community's: train one on this history",
+            )
         history = history.under(self.items, self.kinds)
         place = history.position(member)
         mine = history.where(history.member == (-1 if place is None else place))
@@ -71,6 +78,8 @@ class Recommender:
             ],
             dtype=np.bool_,
         )
+        if place is not None:
+            allowed &= history.makers != place
         if not allowed.any():
             raise AttentionError(
                 f"there is no item of the kind {kind}" if kind else "there is nothing to suggest",

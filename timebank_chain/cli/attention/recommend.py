@@ -97,7 +97,8 @@ def train(
 ) -> None:
     """Choose the best ranker, let it learn from everything, keep it in a file.
 
-    The file holds items and how they hang together, and no member.
+    The file holds items and how they hang together, and nobody's history; of members only those that are
+    items themselves (kind member): after an erasure train it anew.
 
     Example: timebank attention recommend train dump/ -o community.recommender
     """
@@ -137,11 +138,18 @@ def suggest(
     length: Length = 10,
     kind: Annotated[str | None, typer.Option("--kind", help="Only these: activity, offer or member.")] = None,
     floor: Floor = 0.1,
+    expected: Annotated[
+        str | None,
+        typer.Option(
+            "--sha256", metavar="HEX", help="Use the recommender only if its file has this SHA-256."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Suggest to one member, each line with its reason.
 
-    Who has no past is shown what is taken most. Some places (--floor) are kept for what is seen least.
+    Who has no past is shown what is taken most. Some places (--floor, of ten or more) are kept for what is
+    seen least. Nobody is shown what they took before, what is their own, or themselves.
 
     Example: timebank attention recommend for 17 --history dump/ --model community.recommender --kind member
     """
@@ -150,7 +158,7 @@ def suggest(
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"{kind!r} is no kind", hint=f"kinds: {', '.join(KINDS)}")
-    recommender = load_recommender(model)
+    recommender = load_recommender(model, expected_sha256=expected)
     lines = recommender.suggest(member, read_interactions(history), k=length, kind=kind, floor=floor)
     if as_json:
         print_json(
