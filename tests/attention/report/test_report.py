@@ -7,7 +7,8 @@ page
 └── a row that does not fit its columns is an error of ours, not a crooked table
 command
 ├── feed, model, recommender, experiment: each part with its figures, as the other commands say them
-├── a feed too short: the page is written, says so where it would stand, exit code 1
+├── a feed too short, a broken model, arms that do not fit: the page is written with the rest, says so where
+│   the part would stand, and the exit code is what the part would have by itself
 └── nothing to report, a plan without its log, no such folder: usage errors, nothing is written
 """
 
@@ -210,6 +211,30 @@ def test_feed_too_short_is_said_in_the_page(tmp_path: Path) -> None:
     assert code == 1
     assert "error:" in err
     assert "Not made: " in read(page.read_text("utf-8")).text
+
+
+def test_what_cannot_be_made_takes_nothing_else_away(tmp_path: Path) -> None:
+    history = planted.write(tmp_path / "took.csv")
+    kept = tmp_path / "community.recommender"
+    assert run("recommend", "train", history, "-o", kept, "--split", "last:2")[0] == 0
+    broken = tmp_path / "broken.model"
+    broken.write_bytes(b"PK\x03\x04 and no more")
+    plan, log = experiment_files(tmp_path)
+    header, *rows = log.read_text("utf-8").splitlines()
+    control = sorted({row.split(",")[1] for row in rows})[0]
+    # Arms lost unevenly: nothing can be concluded.
+    kept_rows = [row for row in rows if row.split(",")[1] != control]
+    kept_rows += [row for row in rows if row.split(",")[1] == control][:20]
+    log.write_text("\n".join([header, *kept_rows]) + "\n", "utf-8")
+    page = tmp_path / "report.html"
+    code, out, _ = run("report", "--recommender", kept, "--plan", plan, "--log", log, "-o", page, "--json")
+    assert (code, len(json.loads(out)["failed"])) == (3, 1)
+    text = read(page.read_text("utf-8")).text
+    assert "Not made: " in text
+    assert "Chosen on validation rows" in text
+    code, out, _ = run("report", "--model", broken, "--recommender", kept, "-o", page, "--json")
+    assert (code, len(json.loads(out)["failed"])) == (1, 1)
+    assert "Chosen on validation rows" in read(page.read_text("utf-8")).text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +12,13 @@ import typer
 from timebank_chain.cli.attention.forecast import AsOf, MappingFile, moment, open_feed
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import print_json, say
-from timebank_chain.errors import AttentionError, UsageError
+from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
 
 if TYPE_CHECKING:
     from timebank_chain.activity import ActivityTable
     from timebank_chain.attention.monitor import Series
+    from timebank_chain.attention.monitor.feed import Feed
     from timebank_chain.attention.report import Section
 
 _SPAN_MS = 28 * 86_400_000
@@ -58,7 +59,8 @@ def command(
     """Put forecast, warnings, calibration, recommendations and an experiment into one HTML page.
 
     What is given is shown; the page loads nothing from elsewhere and has no script. A part that cannot be
-    made stands in the page with its reason, and the exit code is 1.
+    made stands in the page with its reason, and the exit code is what it would be alone: 3 where a check
+    failed, else 1.
 
     Example: timebank attention report --feed activity.parquet --model attention.model -o report.html
 
@@ -72,22 +74,34 @@ def command(
         raise UsageError("there is nothing to report", hint="give --feed, --model, --recommender or --plan")
     if not output.parent.is_dir():
         raise UsageError(f"no such folder: {output.parent}", hint="make it first")
-    from timebank_chain.attention.report import render
+    from timebank_chain.attention.report import Section, render
 
     now_ms = time.time_ns() // 1_000_000
     sections: list[Section] = []
-    failed: list[AttentionError] = []
+    failed: list[TimebankError] = []
+
+    def attempt(title: str, source: str, make: Callable[[], Section]) -> None:
+        try:
+            sections.append(make())
+        except UsageError:
+            raise  # a wrong option makes no page
+        except TimebankError as error:
+            failed.append(error)
+            sections.append(Section(title, source, warning=f"Not made: {error}. {error.hint or ''}"))
+
     if feed is not None:
-        sections += _feed_sections(feed, mapping, epochs, as_of, rate, now_ms, failed)
+        source = open_feed(feed, mapping, keep_acts=True)
+        for heading, make in _feed_sections(source, epochs, as_of, rate, now_ms):
+            attempt(heading, str(feed), make)
     if model is not None:
         progress(f"reading {model}")
-        sections.append(_model_section(model))
+        attempt("What attention a post will get", str(model), lambda: _model_section(model))
     if recommender is not None:
         progress(f"reading {recommender}")
-        sections.append(_recommender_section(recommender))
+        attempt("What members may like next", str(recommender), lambda: _recommender_section(recommender))
     if plan is not None and log is not None:
         progress(f"analysing {log}")
-        sections.append(_experiment_section(plan, log, exposures, now_ms))
+        attempt("Experiment", str(log), lambda: _experiment_section(plan, log, exposures, now_ms))
     progress("drawing")
     _write(output, render(title, f"Made {format_time(now_ms)}", sections))
     if as_json:
@@ -100,7 +114,7 @@ def command(
             },
         )
         if failed:
-            raise typer.Exit(1)  # said in the document already
+            raise typer.Exit(failed[0].exit_code)  # said in the document already
         return
     say(f"page: {output}")
     if failed:
@@ -108,34 +122,22 @@ def command(
 
 
 def _feed_sections(
-    feed: Path,
-    mapping: Path | None,
-    epochs: Path | None,
-    as_of: str | None,
-    rate: float,
-    now_ms: int,
-    failed: list[AttentionError],
-) -> list[Section]:
+    feed: Feed, epochs: Path | None, as_of: str | None, rate: float, now_ms: int
+) -> Iterator[tuple[str, Callable[[], Section]]]:
+    """Yield headings and what makes the parts under them; the feed is read once, before them."""
     from timebank_chain.attention.monitor import DetectorSettings, judge
     from timebank_chain.attention.monitor.series import HOUR_MS
     from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, spans_of, suspects
-    from timebank_chain.attention.report import Section, suspects_section, warnings_section
+    from timebank_chain.attention.report import suspects_section, warnings_section
 
-    progress(f"reading {feed}")
-    source = open_feed(feed, mapping, keep_acts=True)
-    source.read(now_ms=now_ms)
+    name = str(feed.path)
+    progress(f"reading {name}")
+    feed.read(now_ms=now_ms)
     until = moment(as_of, now_ms)
     if until < 0:
-        until = source.latest_ms or now_ms
-    activity = source.series(step_ms=HOUR_MS, until_ms=until)
-    table, name = source.table(), str(feed)
-
-    def attempt(title: str, make: Callable[[], Section]) -> Section:
-        try:
-            return make()
-        except AttentionError as error:
-            failed.append(error)
-            return Section(title, name, warning=f"Not made: {error.message}. {error.hint or ''}")
+        until = feed.latest_ms or now_ms
+    activity = feed.series(step_ms=HOUR_MS, until_ms=until)
+    table = feed.table()
 
     def warnings() -> Section:
         progress(f"judging {len(activity):,} hours")
@@ -146,13 +148,10 @@ def _feed_sections(
         now, earlier = spans_of(acts, Praise.none(), start_ms=until - _SPAN_MS, end_ms=until)
         return suspects_section(suspects(now, earlier, SuspicionSettings()), f"{name}, the last 28 days")
 
-    sections = [
-        attempt("What comes next", lambda: _forecast(activity, epochs, name)),
-        attempt("What does not fit", warnings),
-    ]
+    yield "What comes next", lambda: _forecast(activity, epochs, name)
+    yield "What does not fit", warnings
     if table is not None:
-        sections.append(attempt("Who stands out", lambda: stand_out(table)))
-    return sections
+        yield "Who stands out", lambda: stand_out(table)
 
 
 def _forecast(activity: Series, epochs: Path | None, name: str) -> Section:
