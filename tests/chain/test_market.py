@@ -6,6 +6,7 @@
     |- against every way to fill as much: none is cheaper (buying) or brings more (selling)
     |- one maker's balance is spent once; parts that round to nothing are left out
     |- the least of a part: whatever others leave above it costs 1 % more, or brings 1 % less, at the most
+    |- an order that stands there under two signatures counts once
     |- a rest that is too small for what is left is told from a book that is too thin
     `- the largest part a purchase covers, and no unit more
     read_market
@@ -19,6 +20,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
@@ -154,6 +156,14 @@ def test_the_least_of_a_part_by_hand() -> None:
     # A thousand credits for 400 units: a hundred units are 250 credits.
     between = entry(1, 0, sells=True, micro=10**9, amount=400, given_=10**9)
     assert Part(between, MicroCredit(10**9), MicroCredit(0), 400).least == 250 * 10**6
+
+
+def test_an_order_under_two_signatures_is_there_once() -> None:
+    # A contract wallet may accept any: what is left of the order is left once.
+    one = entry(1, 0, sells=True, micro=1_000, amount=5_000, given_=10**6)
+    again = replace(one, line=2, signed=replace(one.signed, signature=b"another"))
+    sweep = best_of([one, again], TOKEN, 2_000, FEE_BPS, buying=True)
+    assert ([part.entry.line for part in sweep.parts], sweep.missing) == ([1], 1_000)
 
 
 @pytest.mark.parametrize(("wanted", "small"), [(2_001, True), (2_000, False), (3_001, False)])

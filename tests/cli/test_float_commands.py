@@ -204,6 +204,19 @@ class TestManualRoad:
         assert read_epoch(road.epochs, 2).header == before
         assert before.rate_q24 != road.rate
 
+    def test_the_node_has_the_last_word(self, road: Road) -> None:
+        built = road.build("--end", end_of(3))
+        assert built.code == 0, built.err
+        for told in (Q24, road.rate + 1):
+            wrong = road.sign("--rate-q24", told, "--json")
+            assert (wrong.code, wrong.error["code"]) == (2, "UsageError")
+            assert f"not the rate the chain requires, {road.rate}" in wrong.error["message"]
+        other = road.build("--end", end_of(3), "--rate-q24", Q24, "--epoch", 3, "--force")
+        assert other.code == 0, other.err
+        wrong = road.sign("--rate-q24", Q24, "--json")
+        assert (wrong.code, wrong.error["code"]) == (1, "OracleError")
+        assert "the chain requires" in wrong.error["message"]
+
     def test_without_a_node(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
         required = road.rate
         monkeypatch.setenv(ENV_RPC_URL, f"http://127.0.0.1:{free_port()}")
@@ -214,6 +227,10 @@ class TestManualRoad:
         assert built.code == 0, built.err
         assert "warning: the rate is not compared with the chain's" in built.err
 
+        told_down = road.sign("--rate-q24", required + 1)
+        assert told_down.code == 1
+        assert "the chain could not be asked" in told_down.err
+        assert "--rate-q24 says" in told_down.err
         down = road.sign("--json")
         assert (down.code, down.error["code"]) == (1, "ConnectionFailed")
         assert "--rate-q24" in down.error["hint"]

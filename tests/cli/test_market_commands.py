@@ -5,6 +5,7 @@
     usage ............ amounts, tokens, contradictions: exit 2, no chain asked
     book files ....... what is no order is a dead line by its field, and an error where no line is an order
     sell, buy ........ signed, added to the book, approved where that is missing; dry run keeps nothing;
+                       a book that cannot be written: nothing is sent; an allowance shared by orders is told;
                        coin cannot buy; a token that is none
     book ............. price, what is left and covered, and every reason why an order is dead
     quote ............ best price first across the book; one balance covers two orders once; too thin: exit 3
@@ -126,6 +127,20 @@ class TestOrders:
         order = signed.order
         assert (order.maker, order.credits, order.amount) == (maker, 4_000_000, 2 * 10**16)
         assert (order.max_fee_bps, order.sells_credits, int(order.token, 16)) == (30, True, 0)
+
+    @pytest.mark.parametrize("place", ["", ".", "/dev/full"])
+    def test_a_book_that_cannot_be_is_refused_before_anything_is_sent(self, stage: Stage, place: str) -> None:
+        assert (
+            stage.refused("member3", "market", "sell", "4", "--for", "0.02", "-o", place) == "TradeOrderError"
+        )
+
+    def test_a_shared_allowance_is_told(self, stage: Stage) -> None:
+        command = ["market", "sell", "4", "--for", "0.02", "-o", stage.folder / "book.jsonl", "--yes"]
+        command += ["--from", stage.world.address("member3")]
+        first, second = run(*command), run(*command)
+        assert (first.code, second.code) == (0, 0)
+        assert "one allowance" not in first.err
+        assert "share one allowance, of 4.000000 credits" in second.err
 
     def test_buy_with_a_token(self, stage: Stage) -> None:
         token, path = another_token(stage), stage.folder / "book.jsonl"

@@ -212,12 +212,15 @@ def best_of(
     # Of two at one price the first of the file; sorted() keeps their order.
     open_orders = sorted(open_orders, key=lambda entry: entry.price if buying else -entry.price)
     taken: dict[str, int] = defaultdict(int)
+    used: set[bytes] = set()
     parts: list[Part] = []
     too_small: list[NothingTraded] = []
     missing = credits_wanted
     for entry in open_orders:
         if missing == 0:
             break
+        if entry.signed.order_hash in used:
+            continue  # the same order under another signature: what is left of it is left once
         covered = _cover(entry, taken[entry.order.maker])
         micro = min(missing, covered)
         amount, fee = entry.order.amount_for(micro), trade_fee(micro, fee_bps)
@@ -228,6 +231,7 @@ def best_of(
                 too_small.append(nothing)
             continue
         parts.append(Part(entry, MicroCredit(micro), fee, amount))
+        used.add(entry.signed.order_hash)
         taken[entry.order.maker] += micro if buying else amount
         missing -= micro
     return Sweep(tuple(parts), MicroCredit(missing), tuple(too_small) if missing else ())

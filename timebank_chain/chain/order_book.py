@@ -111,17 +111,47 @@ def sign_order(order: TradeOrder, signer: Signer, chain_id: int, contract: Check
     return SignedOrder(order, chain_id, contract, order.sign(signer, chain_id, contract))
 
 
+def require_book(path: Path) -> None:
+    """Refuse a file no order can be added to; to be asked before anything is sent for the order's sake.
+
+    Raises
+    ------
+    TradeOrderError
+        If it is no ordinary file, or neither it nor its folder can be written.
+    """
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise TradeOrderError(
+            "not an ordinary file", where=str(path), hint="name a file for the book with -o"
+        )
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise TradeOrderError("the book cannot be written", where=str(path), hint="choose another with -o")
+
+
 def append_order(path: Path, signed: SignedOrder) -> None:
-    """Add an order to the end of a book, making the file if there is none."""
+    """Add an order to the end of a book, making the file if there is none.
+
+    Raises
+    ------
+    TradeOrderError
+        If it cannot be written.
+    """
     text = signed.line() + "\n"
-    with path.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                text = "\n" + text
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    text = "\n" + text
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TradeOrderError(
+            f"the order could not be kept: {error.strerror}",
+            where=str(path),
+            hint="sign it again with another -o; what was approved stays approved",
+        ) from error
 
 
 def read_book(path: Path) -> Book:

@@ -41,7 +41,7 @@ def make_order(
     from timebank_chain.chain.credit_exchange import TradeOrder, trade_fee
     from timebank_chain.chain.foreign_token import ForeignToken
     from timebank_chain.chain.member_registry import ZERO_ADDRESS
-    from timebank_chain.chain.order_book import SignedOrder, append_order, sign_order
+    from timebank_chain.chain.order_book import SignedOrder, append_order, require_book, sign_order
 
     # Whatever needs no chain is looked at first.
     micro = amount_micro(amount)
@@ -55,6 +55,7 @@ def make_order(
     taker = ZERO_ADDRESS if to is None else parse_address(to, what="--to")
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent}", hint="make it, or choose another with -o")
+    require_book(output)
     timebank = open_system(*system)
     exchange, credit = timebank.credit_exchange, timebank.attention_credit
     at, now = timebank.connection.simulation_block, timebank.connection.pending_timestamp()
@@ -93,8 +94,14 @@ def make_order(
     approvals: list[Call] = []
     if sells:
         balance = credit.balance_of(signer.address, block=at)
-        if credit.allowance(signer.address, exchange.address, block=at) < allowed:
+        standing = credit.allowance(signer.address, exchange.address, block=at)
+        if standing < allowed:
             approvals = [credit.approve(exchange.address, allowed)]
+        if standing and allow is None:
+            say(
+                f"your open orders share one allowance, of {format_micro(max(standing, allowed))} credits: "
+                "--allow with their sum lets each be filled"
+            )
         if balance < micro:
             say(f"{signer.address} has {format_micro(balance)} credits: no more can be sold at present")
     else:

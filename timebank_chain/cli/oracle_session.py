@@ -172,7 +172,7 @@ def check_rate(
     system
         Opens the system on its chain; ``None``: there is no node to ask.
     told
-        The rate as the signer knows it; the chain is not asked then.
+        The rate as the signer knows it, for where there is no node: one that answers has the last word.
 
     Returns
     -------
@@ -190,20 +190,30 @@ def check_rate(
     """
     from timebank_chain.oracle.rate import RequiredRate, require_rate, required_rates
 
-    if told is not None:
-        require_rate(header, RequiredRate(header.epoch, RateQ24(told), "as --rate-q24 says"))
-        return "given"
     if system is not None:
         try:
             (required,) = required_rates(system(), header.epoch)
         except ConnectionFailed as error:
-            raise ConnectionFailed(
-                f"{error.message}; so it is not known which rate the chain requires",
-                where=error.where,
-                hint="name a node with --rpc-url, or give the rate as you know it with --rate-q24",
-            ) from error
-        require_rate(header, required)
-        return "chain"
+            if told is None:
+                raise ConnectionFailed(
+                    f"{error.message}; so it is not known which rate the chain requires",
+                    where=error.where,
+                    hint="name a node with --rpc-url, or give the rate as you know it with --rate-q24",
+                ) from error
+            say(f"the chain could not be asked ({error.message}): compared with --rate-q24")
+        else:
+            require_rate(header, required)
+            if told is not None and told != required.rate_q24:
+                raise UsageError(
+                    f"--rate-q24 {told} is not the rate the chain requires, {required.rate_q24}",
+                    hint="leave it out: the chain was asked; nothing was signed",
+                )
+            return "chain"
+    if told is not None:
+        require_rate(
+            header, RequiredRate(header.epoch, RateQ24(told), "--rate-q24 says"), by="--rate-q24 says"
+        )
+        return "given"
     if manifest.plan.float_step_micro:
         raise UsageError(
             f"the rate of this deployment floats: only its chain knows which one epoch {header.epoch} needs",

@@ -59,8 +59,13 @@ def required_rates(timebank: Timebank, first: int, count: int = 1) -> list[Requi
     return [of(number) for number in numbers]
 
 
-def require_rate(header: EpochHeader, required: RequiredRate) -> None:
-    """Refuse a header that is valued at another rate than the chain asks for.
+def require_rate(header: EpochHeader, required: RequiredRate, *, by: str = "the chain requires") -> None:
+    """Refuse a header that is valued at another rate than it must have.
+
+    Parameters
+    ----------
+    by
+        Who says so, with its verb, for the message.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def require_rate(header: EpochHeader, required: RequiredRate) -> None:
         )
     if header.rate_q24 != required.rate_q24:
         raise OracleError(
-            f"epoch {header.epoch} is valued at the rate {format_rate(header.rate_q24)}, the chain requires "
+            f"epoch {header.epoch} is valued at the rate {format_rate(header.rate_q24)}, {by} "
             f"{format_rate(required.rate_q24)}",
             hint=f"it could never become final: build it again with `timebank epoch build --epoch "
             f"{header.epoch} --force`, which takes the chain's rate from the deployment; nothing was signed",
