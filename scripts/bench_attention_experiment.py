@@ -117,6 +117,9 @@ def compare_policies(control: pd.DataFrame, treatment: pd.DataFrame) -> Analysis
         Question(
             name="open bandit",
             salt=bytes(32),
+            # Nobody saw this week when it was planned with the figures of this week: said to be so.
+            planned_ms=start_ms + 1,
+            backdated=True,
             start_ms=start_ms,
             end_ms=None,
             external=True,

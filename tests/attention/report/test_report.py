@@ -146,7 +146,7 @@ def experiment_files(folder: Path) -> tuple[Path, Path]:
     start = "2026-01-01T00:00:00Z"
     code, _, err = run(
         "experiment", "plan", "--metric", "replies", "--baseline", 2, "--spread", 1, "--effect", "0.4",
-        "--start", start, "-o", plan,
+        "--start", start, "--backdated", "-o", plan,
     )  # fmt: skip
     assert code == 0, err
     members.write_text("member\n" + "".join(f"m{one}\n" for one in range(300)), "utf-8")

@@ -187,6 +187,8 @@ def experiment_section(found: Analysis, source: str) -> Section:
 
     against = found.plan.arms[0].name
     parts: list[str | Table | Picture] = []
+    if found.plan.warning is not None:
+        parts.append(found.plan.warning + ".")
     for one in found.treatments:
         parts.append(f"{one.arm} against {against}: {one.verdict}. {' '.join(one.reasons)}")
     parts.append(Picture(lambda: experiment_figure(found), "the effect day by day, with both intervals"))
