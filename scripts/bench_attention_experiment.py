@@ -117,7 +117,7 @@ def compare_policies(control: pd.DataFrame, treatment: pd.DataFrame) -> Analysis
         Question(
             name="open bandit",
             salt=bytes(32),
-            # Nobody saw this week when it was planned with the figures of this week: said to be so.
+            # Planned with the week's own rate at hand, and so after its start.
             planned_ms=start_ms + 1,
             backdated=True,
             start_ms=start_ms,

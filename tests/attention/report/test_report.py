@@ -202,6 +202,7 @@ def test_everything_in_one_page(tmp_path: Path) -> None:
     judged = json.loads(run("recommend", "evaluate", history, "--split", "last:2", "--json")[1])
     assert f"{judged['guarded']['recall']:.4f}" in reader.text
     assert "ship" in reader.text
+    assert "BACKDATED: planned " in reader.text
 
 
 def test_feed_too_short_is_said_in_the_page(tmp_path: Path) -> None:

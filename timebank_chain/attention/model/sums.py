@@ -93,14 +93,14 @@ def _columns(column: Floats, early: Places, *, logarithms: bool) -> Floats:
         parts.append(missing.astype(np.float64))
     block = np.column_stack(parts)
     centre, spread = block[early].mean(axis=0), block[early].std(axis=0)
-    return np.clip((block - centre) / np.where(spread > 0, spread, 1.0), -_FAR, _FAR)
+    return np.asarray(np.clip((block - centre) / np.where(spread > 0, spread, 1.0), -_FAR, _FAR))
 
 
 def _fit(blocks: list[Floats], target: Floats, early: Places) -> tuple[Floats, float]:
     design = np.column_stack(blocks)[early]
     mean = float(target[early].mean())
     factors, *_ = np.linalg.lstsq(design, target[early] - mean, rcond=None)
-    return factors, mean
+    return np.asarray(factors, dtype=np.float64), mean
 
 
 def _weights(blocks: list[Floats], target: Floats, early: Places, late: Places) -> list[float]:
