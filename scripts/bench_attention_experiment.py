@@ -117,6 +117,9 @@ def compare_policies(control: pd.DataFrame, treatment: pd.DataFrame) -> Analysis
         Question(
             name="open bandit",
             salt=bytes(32),
+            # Planned with the week's own rate at hand, and so after its start.
+            planned_ms=start_ms + 1,
+            backdated=True,
             start_ms=start_ms,
             end_ms=None,
             external=True,

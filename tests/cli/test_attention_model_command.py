@@ -5,6 +5,9 @@ train
 ├── --json: one versioned document with the card; progress goes to standard error
 ├── --random-split: shown, marked as no evidence
 ├── a planted leaking column: exit 3 with its name; let through by --trust or left out by --ignore
+├── two planted columns that add up to the target: exit 3 with both names
+├── suspiciously good: warned of on standard error, in the verdict, the JSON and the card
+├── it says which rows chose, and from how few the first block learned
 ├── a column declared to be known later: exit 3 with its name
 └── wrong usage: no columns told, both ways at once, columns of a dump, windows that are none: exit 2
 evaluate, predict, card
@@ -19,11 +22,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -83,6 +88,9 @@ def test_train_for_people(folder: Path, tmp_path: Path) -> None:
     done = run("train", folder / "past.csv", *COLUMNS, *QUICK, "--random-split", "-o", tmp_path / "b.model")
     assert "Random split: NOT EVIDENCE" in done.stdout
     assert "SHA-256" in done.stdout
+    words = " ".join(done.stdout.split())
+    assert re.search(r"Chosen on the oldest 2\d\d rows; the newest 48 and 48, .* had no say", words), words
+    assert "SUSPICIOUS" not in done.output
     assert "[1/" in done.stderr
     assert "[1/" not in done.stdout
 
@@ -110,6 +118,38 @@ def test_planted_leak_ends_with_exit_code_3(leaking: Path, tmp_path: Path) -> No
     assert "column 'final_views' leaks the future" in error["message"]
     assert "--ignore final_views" in error["hint"]
     assert not (tmp_path / "b.model").exists()
+
+
+def test_parts_that_add_up_to_the_target_end_it(folder: Path, tmp_path: Path) -> None:
+    columns = table_columns(320)
+    shares = np.array([float(str(one)) for one in columns["shares"]])
+    noise = np.random.default_rng(3).normal(size=320) * 9 * shares.std()
+    columns["v1"], columns["v2"] = list(shares / 2 + noise), list(shares / 2 - noise)
+    error = failure(
+        "train", write_csv(tmp_path / "sum.csv", columns), *COLUMNS, *QUICK, "-o", tmp_path / "b.model"
+    )
+    assert error.exit_code == 3
+    assert "'v1'" in error.message and "'v2'" in error.message and "a sum of 2 columns" in error.message
+    assert not (tmp_path / "b.model").exists()
+
+
+def test_suspiciously_good_is_said_everywhere(tmp_path: Path) -> None:
+    columns = table_columns(600)
+    chance = np.random.default_rng(4)
+    target = np.log1p([float(str(one)) for one in columns["shares"]])
+    # Half of it honest, so that the copy is not far better than all others.
+    columns["early"] = list(target + 0.8 * chance.normal(size=600))
+    columns["late"] = list(target + 0.8 * chance.normal(size=600))
+    table = write_csv(tmp_path / "good.csv", columns)
+    model = tmp_path / "b.model"
+    done = run("train", table, *COLUMNS, *QUICK, "-o", model)
+    assert done.exit_code == 0, done.output
+    assert "warning: SUSPICIOUSLY GOOD" in done.stderr
+    assert "SUSPICIOUSLY GOOD" in done.stdout
+    found = told("train", table, *COLUMNS, *QUICK, "-o", model)
+    assert {"early", "late"} <= {one["column"] for one in found["card"]["leakage"]["doubt"]["columns"]}
+    assert found["warnings"] and found["warnings"][0] in found["verdict"]
+    assert "## Suspiciously good" in run("card", model).stdout
 
 
 def test_leak_let_through_or_left_out(leaking: Path, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ def make(**changes: Any) -> Plan:
         **{
             "name": "trial",
             "salt": SALT,
+            "planned_ms": START_MS - DAY_MS,
+            "backdated": False,
             "start_ms": START_MS,
             "end_ms": None,
             "assignment": "external",

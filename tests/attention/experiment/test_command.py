@@ -2,6 +2,7 @@
 
 experiment
 ├── plan -> assign -> analyse: the whole way, text and JSON, a picture; the arms are the plan's
+├── a start that is past: refused, or admitted and told at every analysis; when it was planned stands there
 ├── plan: from members; a part of the baseline; refused flags say what to write
 ├── analyse: exit 3 from a mismatch; a plan changed afterwards; a log from the future; exposures
 ├── off-policy: estimates, warnings, clipping; a propensity of zero by row
@@ -20,14 +21,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.attention.experiment.builders import DAY_MS, START_MS, write_csv
+from tests.attention.experiment.builders import DAY_MS, write_csv
 from timebank_chain.attention.experiment.assign import assign_many
 from timebank_chain.attention.experiment.plan import read_plan
 from timebank_chain.cli.attention.experiment import app
 from timebank_chain.errors import AttentionError, CheckFailed, TimebankError, UsageError
 
+#: Past, whatever the clock says.
+START_MS = 1_600_000_000_000
 PLAN = (
-    "plan", "--metric", "replies", "--baseline", 2, "--spread", 2, "--start", START_MS,
+    "plan", "--metric", "replies", "--baseline", 2, "--spread", 2, "--start", START_MS, "--backdated",
     "--salt", "0x" + "07" * 32,
 )  # fmt: skip
 
@@ -98,6 +101,26 @@ def test_the_whole_way(plan: Path, tmp_path: Path) -> None:
         assert words in text.stdout
 
 
+def test_past_start_is_refused_or_told_of(plan: Path, tmp_path: Path) -> None:
+    asked = ("plan", "--metric", "replies", "--baseline", 2, "--spread", 2, "--effect", 0.2)
+    other = tmp_path / "other.json"
+    error = failure(*asked, "--start", START_MS, "-o", other)
+    assert isinstance(error, UsageError)
+    assert "2020-09-13T12:26:40Z, is past" in str(error) and "--backdated" in (error.hint or "")
+    assert "nothing backdated" in str(failure(*asked, "--backdated", "-o", other))
+    assert not other.exists()
+    now = done(*asked, "-o", other)["plan"]
+    assert now["planned_ms"] == now["start_ms"] > START_MS and now["backdated"] is False
+    later = done(*asked, "--start", now["start_ms"] + DAY_MS, "-o", tmp_path / "later.json")["plan"]
+    assert later["planned_ms"] < later["start_ms"]
+    log, shown = write_log(plan, lift=0.5)
+    analysis = ("analyse", plan, log, "--exposures", shown, "--at", START_MS + 21 * DAY_MS)
+    found = done(*analysis)
+    assert found["backdated"] is True and found["planned_ms"] >= now["planned_ms"] - DAY_MS
+    assert found["warnings"][0].startswith("BACKDATED: planned ")
+    assert "warning: BACKDATED: planned " in run(*analysis).stdout
+
+
 def test_plan_from_members_and_what_it_says(tmp_path: Path) -> None:
     told = done(
         *PLAN, "--members", 4_000, "--covariate", "before", "--correlation", 0.6, "-o", tmp_path / "a"
@@ -122,6 +145,7 @@ def test_plan_from_members_and_what_it_says(tmp_path: Path) -> None:
         (("--effect", "much"), "is no number"),
         (("--effect", "0.2", "--members", "100"), "say either"),
         ((), "say either"),
+        (("--members", "1000000000000"), "give an arm more than"),
         (("--effect", "0.2", "--arm", "control"), "has no weight"),
         (("--effect", "0.2", "--arm", "control=1"), "list of 2 to 16"),
         (("--effect", "0.2", "--salt", "0x12"), "not 32 bytes"),

@@ -8,7 +8,9 @@ off-policy
 ├── clipping: weights end there, the stated bias is the estimate less the unclipped one
 ├── effective rows; the weights' mean far from 1 and actions never seen are said; few rows are said
 ├── the same seed gives the same
-├── refused, row named: propensity 0, negative, above 1, NaN; probabilities not adding up, twice, negative
+├── one row that weighs more than all should: said, and all numbers stay finite
+├── refused, row named: a propensity hardly ever shown, of 0, negative, above 1, NaN
+├── refused, line named: probabilities not adding up, twice, negative
 ├── refused: a context the policy does not know; nothing in common; one row; clip and bootstrap out of range
 └── several context columns; actions the policy alone knows
 """
@@ -164,6 +166,35 @@ def test_what_a_reader_must_know_is_said() -> None:
     assert "rows' worth of evidence" in few.warnings[0]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 50), st.integers(1, 9), st.sampled_from([None, 20.0]))
+def test_row_of_enormous_weight_is_told_of(seed: int, digits: int, clip: float | None) -> None:
+    logging, target = policies(seed)
+    log = draw(logging, target, 300, seed)
+    log.propensity[11] = 10.0**-digits
+    found = evaluate(log, bootstrap=10, clip=clip)
+    assert 1 <= found.effective_rows <= 300
+    for one in found.estimates:
+        assert all(map(math.isfinite, (one.value, one.error, one.low, one.high, one.clip_bias)))
+    told = any("more than all 300 should together" in warning for warning in found.warnings)
+    assert told == (log.weights().max() > 300 and clip is None)
+
+
+def test_propensity_no_log_would_show_is_refused() -> None:
+    logging, target = policies(3)
+    log = draw(logging, target, 300, 3)
+    for tiny in (1e-300, 5e-324, 0.9e-6 / 300 / ACTIONS):
+        log.propensity[11] = tiny
+        with pytest.raises(AttentionError, match="300 rows has less than one chance in a million") as error:
+            evaluate(log)
+        assert error.value.where == "row 11"
+    log.propensity[11] = 1.1e-6 / 300 / ACTIONS
+    log.reward[11] = 1.0
+    assert "more than all 300 should together" in " ".join(evaluate(log, bootstrap=10).warnings)
+    with pytest.raises(AttentionError, match="cannot be summed"):
+        evaluate(replace(log, reward=np.full(300, 1e200)))
+
+
 def test_same_seed_same_numbers() -> None:
     logging, target = policies(9)
     log = draw(logging, target, 300, 9)
@@ -229,6 +260,7 @@ def test_files_are_joined(tmp_path: Path) -> None:
         ("a,1.01,1,top,1", "not in", "propensity"),
         ("a,nan,1,top,1", "no finite number", "propensity"),
         ("a,,1,top,1", "empty", "propensity"),
+        ("a,1e-300,1,top,1", "propensity 1e-300: a log of 3 rows has less than one chance", "propensity"),
         ("a,0.5,inf,top,1", "no finite number", "reward"),
         (",0.5,1,top,1", "empty", "action"),
         ("a,0.5,1,side,1", "says nothing of context side", "place"),

@@ -5,6 +5,7 @@ plan
 ├── any field changed: another hash, and a file that states the old one is refused
 ├── not JSON, too deep, twice the same field, NaN, an unknown or missing field: refused, named
 ├── a number out of range, a rate's wrong spread, two arms alike, end before start: refused, field named
+├── younger than its start: says so of itself, or is refused
 ├── guardrails: each kind with its own field, no other's
 ├── the covariate is not the metric; columns of the log are not taken twice
 └── a file that is there is not overwritten, and nothing is left of a failed write
@@ -90,6 +91,7 @@ def changed(path: tuple[str | int, ...], value: Any, plan: Plan = FULL) -> str:
         (("metric", "better"), "down"),
         (("guardrails", 0, "tolerance"), 0.5),
         (("method",), "fixed"),
+        (("planned_ms",), 0),
         (("hash",), "0x" + "00" * 32),
     ],
 )
@@ -111,6 +113,10 @@ def test_changed_plan_is_refused(path: tuple[str | int, ...], value: Any) -> Non
         (("power",), 1.0, "from 0.5", "power"),
         (("start_ms",), -1, "whole number", "start_ms"),
         (("end_ms",), 5, "end is not after", "end_ms"),
+        (("backdated",), 1, "true or false", "backdated"),
+        (("backdated",), True, "says to be backdated", "backdated"),
+        (("planned_ms",), FULL.start_ms + 1, "says not to be backdated", "backdated"),
+        (("planned_ms",), KeyError, "'planned_ms' is missing", None),
         (("salt",), "0x12", "64 hexadecimal", "salt"),
         (("arms",), [{"name": "control", "weight": 1}], "2 to 16", "arms"),
         (("arms", 1, "name"), "control", "two arms", "arms"),

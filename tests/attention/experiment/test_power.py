@@ -6,6 +6,7 @@ power
 ├── planned members have the planned power, simulated; looking daily costs members, not alarms
 ├── a covariate saves its square; more arms cost; a larger arm costs
 ├── an impossible effect, no effect, too few or endless members: refused
+├── as many members as a plan may have; any numbers: a plan or a usage error, nothing else
 └── a plan: effect or members, not both; alternatives beside it
 """
 
@@ -20,7 +21,7 @@ from scipy import stats
 
 from tests.attention.experiment.builders import BEFORE, DAY_MS, RATE, SALT, START_MS
 from timebank_chain.attention.experiment.design import Question, compare_sizes, make_plan, rate_spread
-from timebank_chain.attention.experiment.plan import Arm, Metric
+from timebank_chain.attention.experiment.plan import Arm, Covariate, Metric
 from timebank_chain.attention.experiment.power import (
     Design,
     detectable_effect,
@@ -139,6 +140,8 @@ def question(**changes: object) -> Question:
         **{
             "name": "trial",
             "salt": SALT,
+            "planned_ms": START_MS,
+            "backdated": False,
             "start_ms": START_MS,
             "end_ms": START_MS + 30 * DAY_MS,
             "external": False,
@@ -160,7 +163,8 @@ def question(**changes: object) -> Question:
 def test_plan_from_an_effect_and_from_members() -> None:
     plan = make_plan(question())
     sizes = compare_sizes(plan)
-    assert sizes.planned == sum(plan.members_per_arm) == sizes.always_valid > sizes.fixed
+    assert sizes.planned == sum(plan.members_per_arm) == sizes.always_valid
+    assert sizes.fixed is not None and sizes.fixed < sizes.planned
     assert sizes.without_covariate == pytest.approx(sizes.planned / 0.51, rel=0.01)
     again = make_plan(question(effect=None, members=sizes.planned))
     assert again.minimal_effect == pytest.approx(0.2, rel=1e-3)
@@ -177,6 +181,8 @@ def test_plan_from_an_effect_and_from_members() -> None:
         ({"effect": None}, "say either"),
         ({"members": 100}, "say either"),
         ({"effect": None, "members": 3}, "less than two"),
+        ({"effect": None, "members": 10**12}, "give an arm more than 1,000,000,000"),
+        ({"effect": None, "members": 10**40}, "give an arm more than 1,000,000,000"),
         ({"alpha": 0.9}, "field 'alpha'"),
         ({"effect": math.nan}, "not finite"),
         ({"metric": RATE, "effect": 0.9}, "cannot change"),
@@ -185,6 +191,56 @@ def test_plan_from_an_effect_and_from_members() -> None:
 def test_questions_without_an_answer(changes: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make_plan(question(**changes))
+
+
+@pytest.mark.parametrize("covariate", [None, Covariate("before", 0.999)])
+@pytest.mark.parametrize("metric", [Metric("replies", "mean", "up", 2.0, 3.0), RATE])
+def test_as_many_members_as_can_be_planned(covariate: Covariate | None, metric: Metric) -> None:
+    """Effects smaller than where the search begins, and alternatives that would take too many."""
+    plan = make_plan(question(effect=None, members=2 * 10**9, covariate=covariate, metric=metric))
+    sizes = compare_sizes(plan)
+    assert plan.members_per_arm == (10**9, 10**9)
+    assert sizes.planned == 2 * 10**9
+    assert sizes.without_covariate is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["rate", "mean"]),
+    baseline=st.sampled_from([1e-9, 0.001, 0.3, 1 - 1e-9]),
+    spread=st.sampled_from([1e-12, 0.5, 1e15, math.inf, math.nan, 0.0]),
+    sought=st.sampled_from([(None, 0), (None, 4), (None, 10**6), (None, 2 * 10**9), (None, 10**12)])
+    | st.sampled_from([(1e-12, None), (0.01, None), (1e15, None), (math.inf, None), (-1.0, None)]),
+    alpha=st.sampled_from([1e-6, 0.05, 0.5, 0.0, math.nan]),
+    power=st.sampled_from([0.5, 0.8, 0.9999, 1.0]),
+    weight=st.sampled_from([1, 1_000_000]),
+    method=st.sampled_from(["fixed", "always-valid"]),
+)
+def test_any_numbers_give_a_plan_or_a_usage_error(
+    kind: str,
+    baseline: float,
+    spread: float,
+    sought: tuple[float | None, int | None],
+    alpha: float,
+    power: float,
+    weight: int,
+    method: str,
+) -> None:
+    asked = question(
+        metric=Metric("one", kind, "up", baseline, rate_spread(baseline) if kind == "rate" else spread),
+        effect=sought[0],
+        members=sought[1],
+        alpha=alpha,
+        power=power,
+        arms=(Arm("control", 1), Arm("new", weight)),
+        method=method,
+    )
+    try:
+        plan = make_plan(asked)
+    except UsageError:
+        return
+    assert plan.minimal_effect > 0
+    assert compare_sizes(plan).planned == sum(plan.members_per_arm)
 
 
 def test_spread_of_a_rate() -> None:

@@ -5,10 +5,16 @@ found
 ├── a column that is there only where attention came: its gaps tell
 ├── a word written after the fact
 ├── a good part of the target, far better than all others together
-└── two columns that only together are the target
+├── two columns that only together are the target
+└── parts that say nothing alone and add up to it: exactly, with logarithms (a product), among copies
 not found
 ├── honest features, strong ones too
-└── noise, whatever the seed
+├── noise, whatever the seed
+└── a plain count whose giants one column knows
+suspiciously good: warned of in card, Markdown and verdict, its columns named
+├── a copy with as much noise as honest attention has
+├── parts that add up to it roughly
+└── honest data: no word
 way out
 ├── trained on, named by name: exit 3
 └── vouched for: it passes, and the card says on whose word
@@ -22,6 +28,7 @@ import numpy as np
 import pytest
 
 from tests.attention.model.communities import community, with_column
+from timebank_chain.attention.model.card import card_markdown, suspicion, verdict
 from timebank_chain.attention.model.dataset import CATEGORICAL, Dataset, Feature
 from timebank_chain.attention.model.leakage import find_leaks
 from timebank_chain.attention.model.training import Plan, train
@@ -77,7 +84,54 @@ def test_two_columns_that_together_are_the_target() -> None:
     both = with_column(with_column(data.without(["skill", "topic"]), "part", part), "rest", rest)
     # Neither of the two stands out alone.
     assert {one.column for one in find_leaks(both)} == {"part", "rest"}
-    assert {one.sign for one in find_leaks(both)} == {"together"}
+    assert {one.sign for one in find_leaks(both)} == {"sum"}
+
+
+def parts_of_the_count(rows: int = 600, *, roughly: float = 0.0) -> Dataset:
+    """Return a community with two columns, each nearly all noise, whose sum is its plain count."""
+    data = community(rows, noise=0.8)
+    count = np.expm1(data.target)
+    chance = np.random.default_rng(4)
+    noise = 5 * count.std() * chance.normal(size=rows)
+    rest = count / 2 - noise + roughly * count.std() * chance.normal(size=rows)
+    return with_column(with_column(data, "v1", count / 2 + noise), "v2", rest)
+
+
+def test_parts_that_cancel_each_others_noise() -> None:
+    found = find_leaks(parts_of_the_count())
+    assert [(one.column, one.sign) for one in found] in (
+        [("v1", "sum"), ("v2", "sum")],
+        [("v2", "sum"), ("v1", "sum")],
+    )
+    assert "the plain count with R2 1 on later rows" in found[0].reason
+    with pytest.raises(CheckFailed, match=r"columns 'v[12]', 'v[12]' leak the future: a sum of 2 columns"):
+        train(parts_of_the_count(), Plan(families=("ridge",)))
+
+
+def test_factors_whose_product_is_the_target() -> None:
+    data = community(900, noise=0.8)
+    chance = np.random.default_rng(5)
+    factor = np.exp(4 * chance.normal(size=900))
+    data = with_column(data, "rate", np.expm1(data.target + 1.0) / factor)
+    found = find_leaks(with_column(data, "reach", factor))
+    assert {one.column for one in found} == {"rate", "reach"}
+    assert {one.sign for one in found} == {"sum"}
+
+
+def test_parts_of_a_sum_are_found_beside_a_copy_and_missing_cells() -> None:
+    data = parts_of_the_count()
+    data = with_column(data, "v1 again", data.values[:, data.names.index("v1")])
+    assert {"v1", "v1 again", "v2"} == {one.column for one in find_leaks(data)}
+
+
+def test_giants_of_a_plain_count_accuse_nobody() -> None:
+    data = community(600, noise=0.8)
+    chance = np.random.default_rng(6)
+    giants = chance.random(600) < 0.02
+    # One column knows the few giants, whose squares are nearly all of the plain count's variance.
+    data = replace(data, target=np.where(giants, 8.0 + 0.1 * data.target, data.target))
+    known = np.where(giants, np.expm1(data.target), 0.0)
+    assert [one.sign for one in find_leaks(with_column(data, "fame", known))] in ([], ["against the rest"])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -104,3 +158,36 @@ def test_column_vouched_for_is_used_and_told_of() -> None:
     assert model.card["leakage"]["suspects"][0]["column"] == "leak"
     with pytest.raises(UsageError, match="no feature 'lek' to trust"):
         train(planted("noisy"), Plan(families=("ridge",), trusted=("lek",)))
+
+
+@pytest.mark.parametrize("kind", ["copy", "sum"])
+def test_suspiciously_good_is_warned_of(kind: str) -> None:
+    data = community(900, noise=0.8, signal=1.5)
+    if kind == "copy":
+        chance = np.random.default_rng(7)
+        data = with_column(data, "v1", data.target + 0.85 * chance.normal(size=900))
+        names = {"v1"}
+    else:
+        data, names = parts_of_the_count(900, roughly=0.6), {"v1", "v2"}
+    assert find_leaks(data) == ()
+    card = train(data, Plan(families=("ridge", "boosting"))).card
+    assert names <= {one["column"] for one in card["leakage"]["doubt"]["columns"]}
+    told = suspicion(card) or ""
+    assert told.startswith("SUSPICIOUSLY GOOD: ") and "--available" in told
+    assert all(repr(name) in told for name in names)
+    assert told in verdict(card)
+    assert "## Suspiciously good" in card_markdown(card)
+
+
+def test_trusted_leak_is_warned_of_all_the_same() -> None:
+    card = train(planted("noisy"), Plan(families=("ridge",), trusted=("leak",))).card
+    assert "On somebody's word: 'leak'" in verdict(card)
+    # What carries it is the leak, by far.
+    assert card["leakage"]["doubt"]["columns"][0]["column"] == "leak"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_honest_model_is_not_suspected(seed: int) -> None:
+    card = train(community(400, seed=seed, noise=0.7), Plan(families=("ridge",))).card
+    assert card["leakage"]["doubt"] is None
+    assert "SUSPICIOUS" not in verdict(card) + card_markdown(card)

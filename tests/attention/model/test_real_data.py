@@ -2,6 +2,7 @@
 
 ├── Quantum Computing: in order of time, better than the figures the issue asks for
 ├── a real column of the future, the total of votes at dump time, is caught by name
+├── honest tables are neither refused nor suspected
 └── Online News: what a random split flatters is not there in order of time
 """
 
@@ -51,6 +52,17 @@ def test_total_of_votes_at_dump_time_is_caught() -> None:
     )
     with pytest.raises(CheckFailed, match="column 'votes_at_dump' leaks the future"):
         train(leaking, Plan(families=(RIDGE,)))
+
+
+def test_honest_tables_are_not_suspected() -> None:
+    news = research_data("online_news_popularity") / "OnlineNewsPopularityReduced.csv"
+    task = Task(time="timedelta", time_kind="age_days", target="shares", id="url")
+    for data in (
+        dump_dataset(research_data("stackexchange_quantumcomputing")),
+        table_dataset(news, task),
+    ):
+        card = train(data, Plan(families=(RIDGE,))).card
+        assert card["leakage"] == {"suspects": [], "trusted": [], "doubt": None}
 
 
 def test_random_split_flatters_online_news() -> None:

@@ -147,7 +147,7 @@ def experiment_files(folder: Path) -> tuple[Path, Path]:
     start = "2026-01-01T00:00:00Z"
     code, _, err = run(
         "experiment", "plan", "--metric", "replies", "--baseline", 2, "--spread", 1, "--effect", "0.4",
-        "--start", start, "-o", plan,
+        "--start", start, "--backdated", "-o", plan,
     )  # fmt: skip
     assert code == 0, err
     members.write_text("member\n" + "".join(f"m{one}\n" for one in range(300)), "utf-8")
@@ -203,6 +203,7 @@ def test_everything_in_one_page(tmp_path: Path) -> None:
     judged = json.loads(run("recommend", "evaluate", history, "--split", "last:2", "--json")[1])
     assert f"{judged['guarded']['recall']:.4f}" in reader.text
     assert "ship" in reader.text
+    assert "BACKDATED: planned " in reader.text
 
 
 def test_feed_too_short_is_said_in_the_page(tmp_path: Path) -> None:

@@ -6,9 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from timebank_chain.attention.experiment.plan import Arm, Covariate, Guardrail, Metric, Plan, check_plan
+from timebank_chain.attention.experiment.plan import (
+    MAX_MEMBERS,
+    Arm,
+    Covariate,
+    Guardrail,
+    Metric,
+    Plan,
+    check_plan,
+)
 from timebank_chain.attention.experiment.power import Design, detectable_effect, members_needed
 from timebank_chain.errors import UsageError
+from timebank_chain.units import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,8 @@ class Question:
 
     name: str
     salt: bytes
+    planned_ms: int
+    backdated: bool
     start_ms: int
     end_ms: int | None
     external: bool
@@ -41,12 +52,13 @@ class Sizes:
     """A plan's members beside those of its alternatives, all arms together.
 
     ``fixed`` without a look before the horizon, ``always_valid`` with as many as wanted,
-    ``without_covariate`` by the plan's own method (``None`` if it has no covariate).
+    ``without_covariate`` by the plan's own method (``None`` if it has no covariate). ``None`` too where it
+    would take more members than can be planned with.
     """
 
     planned: int
-    fixed: int
-    always_valid: int
+    fixed: int | None
+    always_valid: int | None
     without_covariate: int | None
 
 
@@ -63,6 +75,13 @@ def make_plan(question: Question) -> Plan:
             "say either the smallest effect worth seeing or how many members there are",
             hint="one of --effect and --members; the other is computed",
         )
+    if question.start_ms < question.planned_ms and not question.backdated:
+        raise UsageError(
+            f"the start, {format_time(question.start_ms)}, is past",
+            hint="leave --start out, or say --backdated: the plan and every analysis will tell it",
+        )
+    if question.backdated and question.start_ms >= question.planned_ms:
+        raise UsageError("the start is not past: there is nothing backdated", hint="leave --backdated out")
     # A plan that breaks a rule must not reach the power calculation, which would fail less clearly.
     draft = check_plan(_plan(question, 1.0 if question.effect is None else question.effect, None))
     design = design_of(draft)
@@ -71,6 +90,10 @@ def make_plan(question: Question) -> Plan:
         return check_plan(_plan(question, draft.minimal_effect, sizes))
     total = sum(arm.weight for arm in question.arms)
     sizes = tuple(question.members * arm.weight // total for arm in question.arms)
+    if max(sizes) > MAX_MEMBERS:
+        raise UsageError(
+            f"{question.members} members give an arm more than {MAX_MEMBERS:,}", hint="give fewer --members"
+        )
     if min(sizes) < 2:
         raise UsageError(f"{question.members} members give an arm less than two", hint="give more --members")
     return check_plan(_plan(question, detectable_effect(design, sizes), sizes))
@@ -95,9 +118,13 @@ def design_of(plan: Plan, *, method: str | None = None, covariate: bool = True) 
 def compare_sizes(plan: Plan) -> Sizes:
     """Return the members of a plan beside those the other ways would take for the same effect."""
 
-    def needed(**changes: str | bool) -> int:
+    def needed(**changes: str | bool) -> int | None:
         design = design_of(plan, **changes)  # type: ignore[arg-type]  # names and types are those below
-        return sum(members_needed(design, plan.minimal_effect))
+        try:
+            return sum(members_needed(design, plan.minimal_effect))
+        except UsageError:
+            # The plan stands; only this way of doing it differently does not.
+            return None
 
     return Sizes(
         planned=sum(plan.members_per_arm),
@@ -118,6 +145,8 @@ def _plan(question: Question, effect: float, members: Sequence[int] | None) -> P
     return Plan(
         name=question.name,
         salt=question.salt,
+        planned_ms=question.planned_ms,
+        backdated=question.backdated,
         start_ms=question.start_ms,
         end_ms=question.end_ms,
         assignment="external" if question.external else "hash",

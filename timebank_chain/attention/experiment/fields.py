@@ -103,6 +103,13 @@ class Fields:
             raise AttentionError("expected 0x and 64 hexadecimal digits", where=self.place("salt"))
         return bytes.fromhex(found[2:])
 
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        found = self._found[name]
+        if not isinstance(found, bool):
+            raise AttentionError(f"expected true or false, not {short(found)}", where=self.place(name))
+        return found
+
     def integer(self, name: str, least: int, most: int) -> int:
         """Return a whole number of a range."""
         return self.integer_value(self._found[name], name, least, most)

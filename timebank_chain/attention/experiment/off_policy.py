@@ -15,6 +15,10 @@ away (for DR the same of ``r - q``): that bias is estimated from the log and sai
 Intervals twice: normal, with SNIPS' error by the delta method, and percentile bootstrap over rows. The
 effective sample size is ``(sum w)^2 / sum(w^2)`` (A. Kong 1992). Weights have mean 1 if the propensities
 are true and the log's support is the target's; how far they are from it is reported in standard errors.
+
+A propensity that a log of so many rows would hardly ever have shown (chance at most rows times actions times
+propensity) is no propensity: below one in a million it is refused. A row that weighs more than all rows
+together should is told of.
 """
 
 from __future__ import annotations
@@ -35,6 +39,10 @@ SUSPECT_WEIGHTS = 4.0
 #: Below so many effective rows an interval says little.
 FEW_EFFECTIVE = 100.0
 MAX_BOOTSTRAP = 100_000
+#: A log that has so little chance was not made with its propensities.
+HARDLY_EVER = 1e-6
+#: Beyond this squares of weighted rewards overflow.
+MAX_REWARD = 1e100
 
 _FOLDS = 5
 _RIDGE = 1.0
@@ -137,7 +145,8 @@ def evaluate(
     UsageError
         If ``clip`` or ``bootstrap`` is out of range.
     AttentionError
-        If a propensity is not in (0, 1] or the target never does what the log shows.
+        If a propensity is not in (0, 1] or no log of so many rows would show it, a reward is beyond
+        `MAX_REWARD`, or the target never does what the log shows.
     """
     _check(log, clip, bootstrap)
     rows = len(log.reward)
@@ -182,7 +191,7 @@ def evaluate(
         rows=rows,
         logged_mean=float(log.reward.mean()),
         logged_error=_error(log.reward),
-        effective_rows=float(weight.sum() ** 2 / np.square(weight).sum()),
+        effective_rows=_effective(weight),
         mean_weight=float(raw.mean()),
         mean_weight_error=_error(raw),
         largest_weight=float(raw.max()),
@@ -268,6 +277,29 @@ def _check(log: LoggedRows, clip: float | None, bootstrap: int) -> None:
         raise AttentionError(
             f"propensity {log.propensity[wrong[0]]:g} is not in (0, 1]", where=f"row {int(wrong[0])}"
         )
+    least = hardly_ever(log)
+    if least is not None:
+        raise AttentionError(
+            f"propensity {log.propensity[least]:g}: a log of {len(log.reward):,} rows has less than one "
+            "chance in a million to show that",
+            hint="the propensities are not those the log was made with",
+            where=f"row {least}",
+        )
+    if not np.abs(log.reward).max() <= MAX_REWARD:
+        raise AttentionError(f"a reward beyond {MAX_REWARD:g} cannot be summed")
+
+
+def hardly_ever(log: LoggedRows) -> int | None:
+    """Return the row whose propensity a log of so many rows would hardly ever have shown, if there is one."""
+    least = int(log.propensity.argmin())
+    chance = float(log.propensity[least]) * len(log.reward) * log.target.shape[1]
+    return least if chance < HARDLY_EVER else None
+
+
+def _effective(weight: Floats) -> float:
+    # As parts of the largest: squares of tiny weights are zero, of huge ones infinite.
+    part = weight / weight.max()
+    return float(part.sum() ** 2 / np.square(part).sum())
 
 
 def _error(values: Floats) -> float:
@@ -280,6 +312,12 @@ def _with_warnings(result: OffPolicyResult) -> OffPolicyResult:
         told.append(
             f"only {result.effective_rows:,.1f} of {result.rows:,} rows' worth of evidence: a few large "
             "weights decide, intervals are too short"
+        )
+    used = result.largest_weight if result.clip is None else min(result.largest_weight, result.clip)
+    if used > result.rows:
+        told.append(
+            f"one row weighs {used:,.4g}, more than all {result.rows:,} should together: the estimates are "
+            "little else than its reward (--clip cuts such weights, and says the bias)"
         )
     gap = abs(result.mean_weight - 1)
     if gap > SUSPECT_WEIGHTS * result.mean_weight_error + 1e-6:

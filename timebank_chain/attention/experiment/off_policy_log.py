@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from timebank_chain.attention.experiment.columns import Columns, read_columns
-from timebank_chain.attention.experiment.off_policy import LoggedRows
+from timebank_chain.attention.experiment.off_policy import LoggedRows, hardly_ever
 from timebank_chain.errors import AttentionError
 
 #: Probabilities written with six digits add up to 1 no nearer than this.
@@ -44,8 +44,9 @@ def read_logged_rows(log_path: Path, policy_path: Path, names: LogColumns) -> Lo
     ------
     AttentionError
         If a column or value is missing; a propensity or probability is zero where it must not be, negative,
-        above 1 or no number; a context's probabilities do not add up to 1; or the log has a context the
-        policy does not know. File, line and field are named.
+        above 1, no number, or so small that no such log would show it; a
+        context's probabilities do not add up to 1; or the log has a context the policy does not know. File,
+        line and field are named.
     """
     log = read_columns(log_path)
     log.require([names.action, names.reward, names.propensity, *names.context], what="a policy's log")
@@ -70,7 +71,7 @@ def read_logged_rows(log_path: Path, policy_path: Path, names: LogColumns) -> Lo
         )
     target = _table(policy, names, contexts, actions)
     keys = list(contexts)
-    return LoggedRows(
+    rows = LoggedRows(
         reward=log.numbers(names.reward),
         propensity=propensity,
         action=np.array([actions[one] for one in log.cells[names.action]], dtype=np.int64),
@@ -78,6 +79,15 @@ def read_logged_rows(log_path: Path, policy_path: Path, names: LogColumns) -> Lo
         target=target,
         features=_features(keys, len(names.context)),
     )
+    least = hardly_ever(rows)
+    if least is not None:
+        raise AttentionError(
+            f"propensity {log.cells[names.propensity][least]}: a log of {len(log):,} rows has less than one "
+            "chance in a million to show that",
+            hint="the propensities are not those the log was made with",
+            where=log.place(least, names.propensity),
+        )
+    return rows
 
 
 _T = TypeVar("_T")

@@ -6,6 +6,8 @@
       "schema": "timebank.attention.experiment.plan/1",
       "name": "recommender",
       "salt": "0x...",                     32 bytes; who knows them knows every assignment
+      "planned_ms": 1789990000000,         when the plan was made, by the clock of who made it
+      "backdated": false,                  true, and only then, if it starts before that
       "start_ms": 1790000000000,           nobody enters before
       "end_ms": null,                      or: nobody enters from then on, and the test may conclude
       "assignment": "hash",                or "external": somebody else's assignment, not recomputed
@@ -27,6 +29,9 @@
 
 A rate's values are 0 and 1 and its ``spread`` follows from the baseline. With several treatments each is
 compared with the control at ``alpha`` divided by their number (Bonferroni).
+
+A plan whose start is past may have been made with the outcomes at hand: it says so of itself, and every
+analysis says it again. The clock is the planner's own; publishing the hash before the start proves more.
 """
 
 from __future__ import annotations
@@ -43,7 +48,7 @@ from timebank_chain.attention.experiment.fields import Fields, short
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.epoch.keccak import keccak
 from timebank_chain.errors import AttentionError, UsageError
-from timebank_chain.units import MAX_TIME_MS
+from timebank_chain.units import MAX_TIME_MS, format_time
 
 SCHEMA = "timebank.attention.experiment.plan/1"
 METHODS = ("always-valid", "fixed")
@@ -60,6 +65,8 @@ _FIELDS = (
     "schema",
     "name",
     "salt",
+    "planned_ms",
+    "backdated",
     "start_ms",
     "end_ms",
     "assignment",
@@ -136,6 +143,8 @@ class Plan:
 
     name: str
     salt: bytes
+    planned_ms: int
+    backdated: bool
     start_ms: int
     end_ms: int | None
     assignment: str
@@ -154,6 +163,16 @@ class Plan:
     def comparisons(self) -> int:
         """How many treatments are compared with the control."""
         return len(self.arms) - 1
+
+    @property
+    def warning(self) -> str | None:
+        """What must be said beside every result: that the plan is younger than its start."""
+        if not self.backdated:
+            return None
+        return (
+            f"BACKDATED: planned {format_time(self.planned_ms)}, after its start "
+            f"{format_time(self.start_ms)}: whoever planned it may have known outcomes"
+        )
 
     @property
     def level(self) -> float:
@@ -175,6 +194,8 @@ class Plan:
             "schema": SCHEMA,
             "name": self.name,
             "salt": "0x" + self.salt.hex(),
+            "planned_ms": self.planned_ms,
+            "backdated": self.backdated,
             "start_ms": self.start_ms,
             "end_ms": self.end_ms,
             "assignment": self.assignment,
@@ -337,6 +358,15 @@ def _plan(document: Fields, where: str) -> Plan:
     if len(set(names)) != len(names):
         raise AttentionError("two arms have the same name", where=f"{where}, field 'arms'")
     start_ms = document.integer("start_ms", 0, MAX_TIME_MS)
+    planned_ms = document.integer("planned_ms", 0, MAX_TIME_MS)
+    backdated = document.flag("backdated")
+    if backdated != (start_ms < planned_ms):
+        raise AttentionError(
+            f"it starts {format_time(start_ms)}, was planned {format_time(planned_ms)} and says "
+            f"{'' if backdated else 'not '}to be backdated",
+            hint="plan before it starts, or say --backdated: the plan and every analysis tell it",
+            where=f"{where}, field 'backdated'",
+        )
     end_ms = None
     if document.value("end_ms") is not None:
         end_ms = document.integer("end_ms", 0, MAX_TIME_MS)
@@ -361,6 +391,8 @@ def _plan(document: Fields, where: str) -> Plan:
     return Plan(
         name=document.label("name"),
         salt=document.salt(),
+        planned_ms=planned_ms,
+        backdated=backdated,
         start_ms=start_ms,
         end_ms=end_ms,
         assignment=document.choice("assignment", ("hash", "external")),

@@ -24,6 +24,8 @@ from timebank_chain.attention.extra import need
 from timebank_chain.errors import UsageError
 
 _MOST = 1e9
+#: Powers of ten an effect is looked for below the first guess.
+_STEPS_DOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,17 @@ def detectable_effect(design: Design, members_per_arm: Sequence[int]) -> float:
         most = (1.0 - design.baseline if design.direction > 0 else design.baseline) * (1.0 - 1e-9)
     else:
         most = design.spread * 1e4
-    return _root(
-        lambda effect: power_at(design, members_per_arm, effect) - design.power,
-        most * 1e-9,
-        most,
-        "so few members show no effect with this power",
-    )
+
+    def lacking(effect: float) -> float:
+        return power_at(design, members_per_arm, effect) - design.power
+
+    least = most * 1e-9
+    # Very many members show less than that; far below, the libraries' arithmetic ends.
+    for _ in range(_STEPS_DOWN):
+        if lacking(least) < 0:
+            return _root(lacking, least, most, "so few members show no effect with this power")
+        least /= 10
+    raise UsageError("so many members show any effect", hint="fewer --members, or say --effect instead")
 
 
 def _power(design: Design, treated: float, control: float, effect: float) -> float:
@@ -171,10 +178,14 @@ def _check_effect(design: Design, effect: float) -> None:
 
 
 def _root(lacking: Callable[[float], float], least: float, most: float, otherwise: str) -> float:
-    if lacking(most) < 0:
+    # Turned so that a power that is no number is refused too.
+    if not lacking(most) >= 0:
         raise UsageError(otherwise, hint="a larger effect, less power, or a covariate that explains more")
-    # The range spans decades: search by orders of magnitude.
-    found = need("scipy.optimize").brentq(
-        lambda exponent: lacking(math.exp(exponent)), math.log(least), math.log(most), xtol=1e-10
-    )
+    # The range spans decades: search by orders of magnitude. There and back an end moves by a rounding, which
+    # matters where the answer is the end.
+    ends = math.log(least), math.log(most)
+    for end, value, wrong in ((ends[0], least, 1.0), (ends[1], most, -1.0)):
+        if lacking(math.exp(end)) * wrong >= 0:
+            return value
+    found = need("scipy.optimize").brentq(lambda exponent: lacking(math.exp(exponent)), *ends, xtol=1e-10)
     return math.exp(float(found))

@@ -3,7 +3,8 @@
 ::
 
     table.py, dump.py -> dataset.py    features known at posting, attention received later
-    leakage.py                         columns that know the future are refused
+    leakage.py, sums.py                columns that know the future are refused
+    doubt.py                           what is suspiciously good is warned of
     recipes.py -> frozen.py            fitted with scikit-learn, kept as plain arrays
     evidence.py                        judged in order of time, beside honest baselines
     intervals.py                       how sure it is, and how often that held
@@ -11,7 +12,7 @@
     card.py, file.py, plots.py         what is told of it, kept of it, drawn of it
 """
 
-from timebank_chain.attention.model.card import card_markdown, verdict
+from timebank_chain.attention.model.card import card_markdown, choosing, suspicion, verdict
 from timebank_chain.attention.model.dataset import Dataset, Feature
 from timebank_chain.attention.model.dump import dump_dataset
 from timebank_chain.attention.model.file import read_model, write_model
@@ -29,9 +30,11 @@ __all__ = [
     "Task",
     "TrainedModel",
     "card_markdown",
+    "choosing",
     "dump_dataset",
     "read_model",
     "read_task",
+    "suspicion",
     "table_dataset",
     "train",
     "verdict",

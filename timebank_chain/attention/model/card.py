@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from timebank_chain.attention.model.dataset import CATEGORICAL, LOG1P, Dataset
+from timebank_chain.attention.model.doubt import Doubt
 from timebank_chain.attention.model.evidence import Score, Validation, mean_score, rows_of
 from timebank_chain.attention.model.frozen import BASELINES
 from timebank_chain.attention.model.intervals import Intervals
@@ -37,6 +38,7 @@ def card_document(
     intervals: Intervals,
     suspects: Collection[Suspect],
     trusted: Collection[str],
+    doubt: Doubt | None,
     seed: int,
     blocks: Mapping[str, Any],
     random: Validation | None,
@@ -80,6 +82,7 @@ def card_document(
         "leakage": {
             "suspects": [one.to_json() for one in suspects],
             "trusted": sorted(trusted),
+            "doubt": None if doubt is None else doubt.to_json(),
         },
         "limits": [*data.limits, *_LIMITS, *(_OF_ANCHORED if "anchored" in dict(recipe.settings) else ())],
     }
@@ -103,7 +106,37 @@ def _table(validation: Validation) -> dict[str, Any]:
 
 
 def verdict(card: Mapping[str, Any]) -> str:
-    """Say in a sentence whether the model is worth having."""
+    """Say in a sentence whether the model is worth having, and in a second one if it looks too good."""
+    told = suspicion(card)
+    return _worth(card) if told is None else f"{_worth(card)} {told}"
+
+
+def suspicion(card: Mapping[str, Any]) -> str | None:
+    """Return the warning of a model that is suspiciously good, ``None`` of another."""
+    doubt = card["leakage"].get("doubt")
+    if doubt is None:
+        return None
+    names = ", ".join(repr(one["column"]) for one in doubt["columns"]) or "no single column"
+    trusted = sorted({one["column"] for one in doubt["columns"]} & set(card["leakage"]["trusted"]))
+    return (
+        f"SUSPICIOUSLY GOOD: {'; '.join(doubt['reasons'])}. Carried by {names}: check that this is known at "
+        "posting, and say when it is (--available COLUMN=WHEN)."
+        + (f" On somebody's word: {', '.join(map(repr, trusted))}." if trusted else "")
+    )
+
+
+def choosing(card: Mapping[str, Any]) -> str:
+    """Say on which rows the figures by block were made, and which had no say."""
+    blocks, folds = card["blocks"], card["folds"]
+    return (
+        f"Chosen on the oldest {blocks['choose']['rows']:,} rows; the newest {blocks['calibrate']['rows']:,} "
+        f"and {blocks['judge']['rows']:,}, kept for intervals and rehearsal, had no say. The first block was "
+        f"predicted from {folds[0]['learned_from']:,} rows, the last from {folds[-1]['learned_from']:,}: "
+        "from few rows little is learned, and blocks of all rows, newest included, would have more."
+    )
+
+
+def _worth(card: Mapping[str, Any]) -> str:
     rehearsal = card["rehearsal"]
     if card["model"]["is_baseline"]:
         return f"No model did better than the baseline {card['model']['family']!r}, so that is what was kept."
@@ -134,6 +167,8 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         f"{len(card['folds'])} blocks, each predicted from what was known before it: "
         + "; ".join(f"{one['predicted']:,} rows from {one['learned_from']:,}" for one in card["folds"])
         + ". Each family uses, in a block, the settings that had done best before it.",
+        "",
+        choosing(card),
         "",
         *_score_table(
             ("model", "MSE", "R2", "Spearman", "R2 by block"),
@@ -167,6 +202,15 @@ def card_markdown(card: Mapping[str, Any]) -> str:
             ((name, *_cells(one["mean"])) for name, one in split["families"].items()),
         )
     lines += ["", "## Features", "", ", ".join(f"`{one['name']}`" for one in card["features"])]
+    told = suspicion(card)
+    if told is not None:
+        lines += ["", "## Suspiciously good", "", told, ""]
+        lines += [
+            f"- `{one['column']}`: mixed up, it adds {one['carries']:.0%} of the best baseline's error"
+            if one["carries"]
+            else f"- `{one['column']}`: by its own score, see above"
+            for one in card["leakage"]["doubt"]["columns"]
+        ]
     if card["leakage"]["suspects"]:
         lines += ["", "## Let through on somebody's word", ""]
         lines += [f"- `{one['column']}`: {one['reason']}" for one in card["leakage"]["suspects"]]

@@ -1,7 +1,7 @@
 """Columns that know the future: found because they are too good to be true on later rows.
 
 A column recorded after posting often carries what is to be predicted. Where its time of recording is
-declared, reading the table refuses it (`timebank_chain.attention.model.table`). Where it is not, three signs
+declared, reading the table refuses it (`timebank_chain.attention.model.table`). Where it is not, four signs
 are left, all looked for on rows later than those the rule was made from:
 
 alone
@@ -10,11 +10,14 @@ alone
 against the rest
     One column by itself reaches `NOTABLE_R2` and at least `TIMES_THE_REST` times what all others together do.
 together
-    All columns together reach `TOGETHER_R2`: the target is nearly a sum of them. Those are named that the
-    prediction most depends on.
+    All columns together reach `TOGETHER_R2`. Those are named that the prediction most depends on.
+sum
+    A least-squares sum of columns reaches it, of the target or of the plain count (see
+    `timebank_chain.attention.model.sums`): parts that say nothing alone may add up to the target.
 
-A weak leak is not seen this way; declaring when columns are known is what helps against it. A column that is
-rightly this good is let through by name.
+A weaker leak is not seen this way; what is merely suspiciously good is warned of
+(`timebank_chain.attention.model.doubt`), and declaring when columns are known is what helps against the rest.
+A column that is rightly this good is let through by name.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from timebank_chain.attention.model.dataset import CATEGORICAL, Dataset, Floats
 from timebank_chain.attention.model.evidence import Score, known_before, score
 from timebank_chain.attention.model.frozen import BOOSTING
 from timebank_chain.attention.model.recipes import Recipe, fit
+from timebank_chain.attention.model.sums import best_sum
 from timebank_chain.errors import CheckFailed
 
 ALONE_R2 = 0.75
@@ -49,7 +53,7 @@ _PROBE = Recipe(
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A column that is too good, and how it shows: ``alone``, ``against the rest`` or ``together``."""
+    """A column that is too good, and how it shows: ``alone``, ``against the rest``, ``together``, ``sum``."""
 
     column: str
     sign: str
@@ -91,10 +95,7 @@ def find_leaks(data: Dataset, *, seed: int = 0) -> tuple[Suspect, ...]:
         return ()
     late = np.arange(cut, len(data))
     found: list[Suspect] = []
-    scores = {
-        feature.name: _alone(data, place, early, late, words=feature.kind == CATEGORICAL)
-        for place, feature in enumerate(data.features)
-    }
+    scores = scores_alone(data)
     for name, one in scores.items():
         r2, rank = one.r2 or 0.0, abs(one.spearman or 0.0)
         if r2 >= ALONE_R2 or rank >= ALONE_SPEARMAN:
@@ -116,7 +117,24 @@ def find_leaks(data: Dataset, *, seed: int = 0) -> tuple[Suspect, ...]:
                 found.append(Suspect(name, "against the rest", r2, abs(one.spearman or 0.0), reason))
     found.sort(key=lambda suspect: (-suspect.spearman, suspect.column))
     rest_of = data.without([suspect.column for suspect in found])
-    return (*found, *_jointly(rest_of, early, late, seed))
+    summed = _summed(rest_of, early, late)
+    rest_of = rest_of.without([suspect.column for suspect in summed])
+    return (*found, *summed, *_jointly(rest_of, early, late, seed))
+
+
+def scores_alone(data: Dataset) -> dict[str, Score]:
+    """Return how well each column alone predicts the later rows; empty where there are too few to tell."""
+    cut = int(len(data) * EARLIER)
+    if cut < _FEWEST or len(data) - cut < _FEWEST:
+        return {}
+    early = known_before(data, int(data.time_ms[cut]))
+    if len(early) < _FEWEST:
+        return {}
+    late = np.arange(cut, len(data))
+    return {
+        feature.name: _alone(data, place, early, late, words=feature.kind == CATEGORICAL)
+        for place, feature in enumerate(data.features)
+    }
 
 
 def refuse_leaks(suspects: Collection[Suspect], trusted: Collection[str], *, where: str) -> None:
@@ -131,8 +149,11 @@ def refuse_leaks(suspects: Collection[Suspect], trusted: Collection[str], *, whe
     if not left:
         return
     names = ", ".join(repr(suspect.column) for suspect in left)
+    # Several columns may share a reason: it is said once.
+    reasons = list(dict.fromkeys(suspect.reason for suspect in left))
+    what = f"column {names} leaks" if len(left) == 1 else f"columns {names} leak"
     raise CheckFailed(
-        f"column {names} leaks the future: " + "; ".join(suspect.reason for suspect in left[:3]),
+        f"{what} the future: " + "; ".join(reasons[:3]),
         where=where,
         hint=f"leave it out (--ignore {left[0].column}); if it truly is known at posting: "
         f"--trust {left[0].column}",
@@ -168,6 +189,16 @@ def _together(data: Dataset, early: np.ndarray[Any, Any], late: np.ndarray[Any, 
         return 0.0
     model = fit(_PROBE, data.take(early), seed=seed)
     return score(data.target[late], model.predict(data.values[late], data.time_ms[late])).r2 or 0.0
+
+
+def _summed(data: Dataset, early: np.ndarray[Any, Any], late: np.ndarray[Any, Any]) -> tuple[Suspect, ...]:
+    """Return the columns whose sum is the target."""
+    found = best_sum(data, early, late, r2=TOGETHER_R2, spearman=ALONE_SPEARMAN)
+    if found is None:
+        return ()
+    what = "the plain count" if found.plain else "the target"
+    reason = f"a sum of {len(found.columns)} columns is {what} with R2 {found.r2:.4g} on later rows"
+    return tuple(Suspect(name, "sum", found.r2, found.spearman, reason) for name in found.columns)
 
 
 def _jointly(

@@ -24,6 +24,7 @@ import numpy as np
 
 from timebank_chain.attention.model.card import card_document
 from timebank_chain.attention.model.dataset import Dataset, in_order, usable
+from timebank_chain.attention.model.doubt import find_doubt
 from timebank_chain.attention.model.evidence import (
     Validation,
     known_before,
@@ -148,6 +149,7 @@ def train(
     tell(f"chosen: {recipe.label}; rehearsing on what came later")
     frozen, intervals = _fit_and_calibrate(recipe, choose, between, plan)
     rehearsal = _model(rows, plan, recipe, frozen, intervals, choose, {}).judge(judge)
+    doubt = find_doubt(rows, judge, frozen, rehearsal, seed=plan.seed)
     tell("fitting it on everything but the newest block, calibrating on that")
     frozen, intervals = _fit_and_calibrate(recipe, past, judge, plan)
     random = None
@@ -162,6 +164,7 @@ def train(
         intervals=intervals,
         suspects=suspects,
         trusted=plan.trusted,
+        doubt=doubt,
         seed=plan.seed,
         blocks={
             "choose": _span(choose),

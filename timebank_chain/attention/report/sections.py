@@ -113,7 +113,7 @@ def suspects_section(verdict: Verdict, source: str) -> Section:
 
 def model_section(card: Mapping[str, Any], source: str) -> Section:
     """Return how well attention is foreseen, from a model's card."""
-    from timebank_chain.attention.model import verdict
+    from timebank_chain.attention.model import suspicion, verdict
     from timebank_chain.attention.model.intervals import Decile
     from timebank_chain.attention.model.plots import calibration_figure
 
@@ -127,7 +127,7 @@ def model_section(card: Mapping[str, Any], source: str) -> Section:
     return Section(
         "What attention a post will get",
         source,
-        warning=None if seen["beats_baselines"] else verdict(card),
+        warning=suspicion(card) if seen["beats_baselines"] else verdict(card),
         parts=[
             verdict(card),
             Table(
@@ -187,6 +187,8 @@ def experiment_section(found: Analysis, source: str) -> Section:
 
     against = found.plan.arms[0].name
     parts: list[str | Table | Picture] = []
+    if found.plan.warning is not None:
+        parts.append(found.plan.warning + ".")
     for one in found.treatments:
         parts.append(f"{one.arm} against {against}: {one.verdict}. {' '.join(one.reasons)}")
     parts.append(Picture(lambda: experiment_figure(found), "the effect day by day, with both intervals"))

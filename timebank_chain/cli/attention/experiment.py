@@ -79,6 +79,10 @@ def plan(
     end: Annotated[
         str | None, typer.Option("--end", metavar="TIME", help="When it ends at the latest.")
     ] = None,
+    backdated: Annotated[
+        bool,
+        typer.Option("--backdated", help="The start is past; the plan and every analysis say so."),
+    ] = False,
     burn_in: Annotated[
         int, typer.Option("--burn-in", help="Members each arm has before a look counts.")
     ] = 50,
@@ -94,7 +98,8 @@ def plan(
     """Fix what is asked and how many members answer it, before anybody is treated.
 
     Members follow from the effect, or the smallest effect that is seen from the members. The file carries
-    its own hash: an analysis takes no plan that was changed afterwards.
+    its own hash: an analysis takes no plan that was changed afterwards. When it was made stands in it too; a
+    start that is past is refused, or admitted with --backdated.
 
     Example: timebank attention experiment plan --metric replied --baseline 0.1 --effect 10% -o plan.json
 
@@ -105,10 +110,13 @@ def plan(
     from timebank_chain.attention.experiment.plan import write_plan
     from timebank_chain.cli.attention.experiment_view import print_plan
 
+    now_ms = int(time.time() * 1000)
     question = Question(
         name=name,
         salt=_salt(salt),
-        start_ms=int(time.time() * 1000) if start is None else _time(start, "--start"),
+        planned_ms=now_ms,
+        backdated=backdated,
+        start_ms=now_ms if start is None else _time(start, "--start"),
         end_ms=None if end is None else _time(end, "--end"),
         external=external,
         arms=_arms(arm or ["control=1", "treatment=1"]),

@@ -34,22 +34,32 @@ def print_plan(plan: Plan, sizes: Sizes) -> None:
         f"smallest effect seen  {plan.minimal_effect:.6g} with power {plan.power:g}, alpha {plan.alpha:g}"
     )
     console.print(f"method                {plan.method}")
+    console.print(f"planned               {format_time(plan.planned_ms)}")
     console.print(f"starts                {format_time(plan.start_ms)}")
+    if plan.warning is not None:
+        console.print(f"warning: {plan.warning}", markup=False)
     if plan.end_ms is not None:
         console.print(f"ends                  {format_time(plan.end_ms)}")
     console.print(
-        f"for the same effect   {sizes.fixed:,} members looked at once, "
-        f"at most {sizes.always_valid:,} looked at as often as wanted"
+        f"for the same effect   {_members(sizes.fixed)} members looked at once, "
+        f"at most {_members(sizes.always_valid)} looked at as often as wanted"
     )
-    if sizes.without_covariate is not None:
-        console.print(f"without the covariate {sizes.without_covariate:,} members")
+    if plan.covariate is not None:
+        console.print(f"without the covariate {_members(sizes.without_covariate)} members")
     console.print(f"hash                  0x{plan.hash().hex()}")
+
+
+def _members(count: int | None) -> str:
+    return "too many" if count is None else f"{count:,}"
 
 
 def analysis_document(found: Analysis) -> dict[str, Any]:
     """Return an analysis as JSON values; days count from 1, numbers that are not finite are null."""
     return {
         "plan_hash": "0x" + found.plan.hash().hex(),
+        "planned_ms": found.plan.planned_ms,
+        "backdated": found.plan.backdated,
+        "warnings": [] if found.plan.warning is None else [found.plan.warning],
         "method": found.plan.method,
         "metric": found.plan.metric.name,
         "members": found.members,
@@ -66,6 +76,8 @@ def print_analysis(found: Analysis) -> None:
     """Print an analysis: verdict first, then the numbers behind it."""
     plan = found.plan
     console = out()
+    if plan.warning is not None:
+        console.print(f"warning: {plan.warning}", markup=False)
     for one in found.treatments:
         console.print(f"{one.arm} against {plan.arms[0].name}: {one.verdict.upper()}", markup=False)
         for reason in one.reasons:

@@ -136,7 +136,7 @@ def train_command(
 
     Example: timebank attention model train posts.csv --time posted --target shares -o a.model
     """
-    from timebank_chain.attention.model import Plan, train, verdict, write_model
+    from timebank_chain.attention.model import Plan, suspicion, train, verdict, write_model
 
     plan = Plan(
         seed=seed,
@@ -161,6 +161,7 @@ def train_command(
     rows = _training_rows(data, task, time, target, columns, window)
     model = train(rows, plan, where=str(data), progress=progress)
     digest = write_model(output, model)
+    told = suspicion(model.card)
     if as_json:
         print_json(
             "timebank.attention.model.train/1",
@@ -168,11 +169,14 @@ def train_command(
                 "model": str(output),
                 "sha256": digest,
                 "verdict": verdict(model.card),
+                "warnings": [] if told is None else [told],
                 "card": dict(model.card),
             },
         )
         return
     _print_card(model.card)
+    if told is not None:
+        say(f"warning: {told}")
     out().print(verdict(model.card), markup=False)
     out().print(f"{output}: SHA-256 {digest}", markup=False)
 
@@ -380,6 +384,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _print_card(card: Mapping[str, Any]) -> None:
+    from timebank_chain.attention.model import choosing
+
     print_table(
         f"{card['data']['rows']:,} rows in order of time, {len(card['folds'])} blocks",
         ["model", ">MSE", ">R2", ">Spearman", "R2 by block"],
@@ -388,6 +394,7 @@ def _print_card(card: Mapping[str, Any]) -> None:
             for name, one in card["time_ordered"]["families"].items()
         ],
     )
+    out().print(choosing(card), markup=False)
     seen = card["rehearsal"]
     print_table(
         f"Rehearsed on {seen['rows']:,} later rows",
