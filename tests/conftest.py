@@ -1,5 +1,10 @@
 """Fixtures for every test; see tests/chain_fixtures.py for the chains."""
 
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
 from tests.chain_fixtures import (  # noqa: F401 - importing makes them fixtures of the whole tree
     _anvil_bare,
     _anvil_deployed,
@@ -13,3 +18,10 @@ from tests.chain_fixtures import (  # noqa: F401 - importing makes them fixtures
     embedded_world,
     world,
 )
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Forget where a command that ran inside a test sent its log: that stream is closed when the test ends."""
+    yield
+    structlog.reset_defaults()

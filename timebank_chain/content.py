@@ -14,15 +14,14 @@ erases it leaves nothing but a hash, which the audit never looks behind.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import tempfile
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import ContentError
 
 #: The longest text, in bytes of UTF-8.
@@ -79,16 +78,7 @@ class ContentStore:
         content_hash = hash_of(document)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(document)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(self.path(content_hash))
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_whole(self.path(content_hash), document, mode=0o600, sync=True)
         except OSError as error:
             raise ContentError(f"the text cannot be kept: {error}", where=str(self.folder)) from error
         return content_hash

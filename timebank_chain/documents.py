@@ -1,19 +1,26 @@
-"""Reading what others wrote: size is bounded before it is in memory, nesting before the parser sees it.
+"""Reading what others wrote, within bounds, and writing files that are there whole or not at all.
 
-A size that the file system tells is no bound: of a device or a growing file it says nothing.
+Size is bounded before it is in memory, nesting before the parser sees it. A size that the file system
+tells is no bound: of a device or a growing file it says nothing.
 
 Python's JSON parser recurses in C. Packages of the embedded chain raise the recursion limit so far that
 a deeply nested document no longer raises ``RecursionError`` but ends the process.
+
+A file is written under another name beside its own and then takes its place in one step: whoever reads
+sees the old one or the new one, and a crash never leaves half of either.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 #: Most bytes of a document, unless its kind has a bound of its own.
 MAX_BYTES = 16 << 20
@@ -21,6 +28,8 @@ MAX_BYTES = 16 << 20
 MAX_DEPTH = 64
 #: The largest integer of a contract, 2**256 - 1, has so many digits.
 MAX_DIGITS = 78
+
+_OWNER_ONLY = 0o600
 
 # A string that never closes runs to the end, so that the search stays linear.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
@@ -91,6 +100,76 @@ def parse_json(
         parse_int=_integer,
         parse_constant=parse_constant,
     )
+
+
+@contextmanager
+def writing_whole(
+    path: Path | str, *, mode: int | None = None, sync: bool = False, replace: bool = True
+) -> Iterator[BinaryIO]:
+    """Open a file to write that gets its name when all is written; leave it open.
+
+    Any exception, from the body too, leaves what was there before and nothing else. A link at ``path`` is
+    itself replaced; resolve the path to write what it points to.
+
+    Parameters
+    ----------
+    path
+        Its name; the folder must be there.
+    mode
+        Its permissions, whatever the umask; until it has its name its owner alone can read it. ``None``
+        gives it, from the start, those of any new file.
+    sync
+        Whether it survives a power cut once it has its name.
+    replace
+        Whether it may take the place of another file.
+
+    Raises
+    ------
+    FileExistsError
+        If ``replace`` is false and something has the name already, when all is written.
+    OSError
+        If it cannot be written.
+    """
+    path = Path(path)
+    # The name is not made of the file's: with more letters that could become too long.
+    part = path.parent / f".{secrets.token_hex(8)}.part"
+    at_first = 0o666 if mode is None else _OWNER_ONLY
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, at_first)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            if mode is not None and mode != at_first:
+                os.fchmod(handle, mode)
+            if sync:
+                os.fsync(handle)
+        if replace:
+            part.replace(path)
+        else:
+            # link, unlike rename, refuses to replace a file that appeared meanwhile.
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(
+    path: Path | str,
+    content: bytes | str,
+    *,
+    mode: int | None = None,
+    sync: bool = False,
+    replace: bool = True,
+) -> None:
+    """Write a file, text as UTF-8, whole or not at all; see :func:`writing_whole`.
+
+    Raises
+    ------
+    OSError
+        As there.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with writing_whole(path, mode=mode, sync=sync, replace=replace) as file:
+        file.write(data)
 
 
 def _integer(text: str) -> int:

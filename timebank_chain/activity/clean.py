@@ -20,10 +20,10 @@ finalised epoch decides: the record it holds is kept, and the others are rejecte
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
-import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -36,6 +36,7 @@ import numpy as np
 
 from timebank_chain.activity.record import RawRecord, Thousandths, canonical_bytes, record_id, salt_of
 from timebank_chain.activity.table import SALT_BYTES, ActivityRow, ActivityTable
+from timebank_chain.documents import writing_whole
 from timebank_chain.errors import ActivityError
 from timebank_chain.units import MAX_INDICATOR, MAX_TIME_MS, format_time, parse_duration, parse_time
 
@@ -209,23 +210,14 @@ def write_rejects(path: Path | str, rejects: Iterable[Reject]) -> None:
     """
     target = Path(path)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            errors="backslashreplace",
-            newline="",
-            dir=target.parent,
-            prefix=f".{target.name}.",
-            delete=False,
-        ) as part:
-            writer = csv.writer(part, lineterminator="\n")
+        with writing_whole(target, mode=0o644) as file:
+            text = codecs.getwriter("utf-8")(file, "backslashreplace")
+            writer = csv.writer(text, lineterminator="\n")
             writer.writerow(REJECT_COLUMNS)
             for reject in rejects:
                 writer.writerow(
                     (reject.source, reject.line, reject.id, reject.field, reject.reason, reject.record)
                 )
-        Path(part.name).chmod(0o644)
-        Path(part.name).replace(target)
     except OSError as error:
         raise ActivityError(
             f"cannot write the rejects: {error.strerror}", where=str(target), hint="choose another --rejects"

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from timebank_chain.activity.record import RawRecord
-from timebank_chain.documents import TooLarge, parse_json, read_small
+from timebank_chain.documents import TooLarge, parse_json, read_small, write_whole
 from timebank_chain.errors import ActivityError
 
 SCHEMA = "timebank.erased/1"
@@ -146,18 +144,7 @@ def write_erased(erased: Erased, path: Path | str) -> None:
     document |= {name: sorted(one.hex() for one in getattr(erased, name)) for name in _LISTS}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # mkstemp makes files of mode 0600.
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, json.dumps(document, indent=1) + "\n", mode=0o600, sync=True)
     except OSError as error:
         raise ActivityError(
             f"the list of the erased cannot be written: {error.strerror}",

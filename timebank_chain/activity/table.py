@@ -22,8 +22,6 @@ carries ``timebank.schema = timebank.activity/1``. No column has a null.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timebank_chain.documents import writing_whole
 from timebank_chain.errors import ActivityError
 from timebank_chain.units import MAX_TIME_MS
 
@@ -169,23 +168,14 @@ def write_activity(table: ActivityTable, path: Path | str) -> None:
     target = Path(path)
     arrow = pa.Table.from_arrays(columns, schema=schema)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
+        with writing_whole(target, mode=0o644) as file:
+            pq.write_table(arrow, file, compression="zstd", version="2.6", store_schema=True)
     except OSError as error:
         raise ActivityError(
-            f"cannot write the activity table: {error.strerror}", where=str(target), hint="choose another -o"
+            f"cannot write the activity table: {error.strerror or error}",
+            where=str(target),
+            hint="choose another -o",
         ) from error
-    part = Path(name)
-    try:
-        pq.write_table(arrow, part, compression="zstd", version="2.6", store_schema=True)
-        part.chmod(0o644)
-        part.replace(target)
-    except OSError as error:
-        raise ActivityError(
-            f"cannot write the activity table: {error}", where=str(target), hint="choose another -o"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_activity(path: Path | str) -> ActivityTable:

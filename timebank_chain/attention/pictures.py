@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timebank_chain.attention.extra import need
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, UsageError
 
 if TYPE_CHECKING:
@@ -52,13 +53,9 @@ def write_picture(path: Path, draw: Callable[[], Figure]) -> None:
         If the file cannot be written.
     """
     content = picture_bytes(draw, picture_kind(path))
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content)
-        part.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise AttentionError(
             f"cannot write the picture: {error.strerror}", where=str(path), hint="choose another file"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

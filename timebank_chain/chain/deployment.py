@@ -29,7 +29,6 @@ nothing is deployed twice.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +59,7 @@ from timebank_chain.chain.transactions import (
     sign,
     wait,
 )
-from timebank_chain.documents import parse_json, read_small_text
+from timebank_chain.documents import parse_json, read_small_text, write_whole
 from timebank_chain.errors import CodeMismatch, DeploymentError, UsageError
 from timebank_chain.valuation.policy import policy_call
 
@@ -404,13 +403,7 @@ class _Journal:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(self.document, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        write_whole(self.path, json.dumps(self.document, indent=2) + "\n", sync=True)
 
     def finish(self, deployment: Deployment) -> None:
         self.document = deployment.to_json()

@@ -8,7 +8,6 @@ neither is ever an argument, because arguments are visible to every user of a ma
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from timebank_chain.chain.signer import LocalSigner
-from timebank_chain.documents import parse_json, read_small_text
+from timebank_chain.documents import parse_json, read_small_text, write_whole
 from timebank_chain.errors import WalletError, WrongPassword
 
 #: scrypt cost of the keystore standard: about a second and 256 MiB per guess.
@@ -73,20 +72,10 @@ class KeystoreWallets:
         document = Account.encrypt(private_key, password, kdf="scrypt", iterations=self.scrypt_n)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
-        # A reader of the folder sees the whole keystore or none of it: written aside, then linked.
-        part = self.folder / f".{address}.{os.getpid()}.part"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file)
-                file.flush()
-                os.fsync(file.fileno())
-            # link, unlike rename, refuses to replace a file that appeared meanwhile.
-            os.link(part, path)
+            write_whole(path, json.dumps(document), mode=0o600, sync=True, replace=False)
         except FileExistsError:
             raise WalletError(f"{path} already exists", hint="keystores are never overwritten") from None
-        finally:
-            part.unlink(missing_ok=True)
         return Wallet(address, path)
 
     def wallets(self) -> list[Wallet]:

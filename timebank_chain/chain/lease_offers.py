@@ -22,8 +22,6 @@ nothing.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ from timebank_chain.chain.credit_lease import OFFER_TYPE, LeaseOffer
 from timebank_chain.chain.signed_documents import DocumentKind, Signed
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.typed_data import is_key_signature
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import OfferError
 
 OFFER_SCHEMA = "timebank.lease.offer/1"
@@ -85,13 +84,7 @@ def sign_offer(offer: LeaseOffer, signer: Signer, chain_id: int, contract: Check
 def write_offer(path: Path, signed: SignedOffer) -> None:
     """Write an offer's file, whole or not at all."""
     text = json.dumps(signed.to_json(), indent=2) + "\n"
-    handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    write_whole(path, text, mode=0o644, sync=True)
 
 
 def read_offer(path: Path) -> SignedOffer:

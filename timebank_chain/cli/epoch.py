@@ -36,6 +36,7 @@ from timebank_chain.cli.options import (
     require_epochs,
 )
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import CheckFailed, EpochError, UsageError
 from timebank_chain.units import format_duration, format_micro, format_time, parse_duration, parse_time
 
@@ -548,11 +549,7 @@ def _built_document(made: EpochBuild, published: PublishedEpoch, rate: BuildRate
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another -o") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import TimebankError
 
 
@@ -23,9 +23,8 @@ def check_place(path: Path) -> None:
         if _is_special(path):
             path.open("ab").close()
         else:
-            handle, part = _part(path)
-            os.close(handle)
-            part.unlink()
+            # Nameless, and gone when it is closed.
+            tempfile.TemporaryFile(dir=path.resolve().parent).close()
     except OSError as error:
         raise _cannot(path, error.strerror or str(error)) from error
 
@@ -41,16 +40,9 @@ def write_picture(path: Path, svg: bytes) -> None:
     try:
         if _is_special(path):
             path.write_bytes(svg)
-            return
-        handle, part = _part(path)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(svg)
-            part.chmod(0o644)
-            part.replace(path.resolve())
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        else:
+            # In place of what a link points to: the link stays one.
+            write_whole(path.resolve(), svg, mode=0o644)
     except OSError as error:
         raise _cannot(path, error.strerror or str(error)) from error
 
@@ -58,13 +50,6 @@ def write_picture(path: Path, svg: bytes) -> None:
 def _is_special(path: Path) -> bool:
     """Whether it is a device or a pipe (``/dev/stdout``): written to, never replaced."""
     return path.exists() and not path.is_file()
-
-
-def _part(path: Path) -> tuple[int, Path]:
-    # Beside what a link points to: the link stays one.
-    target = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    return handle, Path(name)
 
 
 def _cannot(path: Path, why: str) -> TimebankError:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from timebank_chain.documents import write_whole
 from timebank_chain.epoch.build import EpochBuild
 from timebank_chain.epoch.file import (
     SIGNATURES_FOLDER,
@@ -95,15 +96,7 @@ def _publish_policy(build: EpochBuild, folder: Path, *, force: bool) -> None:
         else:
             return
     path.parent.mkdir(exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        write_synced(part, policy_to_json(build.policy).encode())
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, policy_to_json(build.policy), mode=0o644, sync=True)
 
 
 def _same(build: EpochBuild, target: Path) -> bool:

@@ -8,8 +8,6 @@ request, rsync, a shared disk) is up to the quorum, because a wrong file is wort
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
 from timebank_chain.chain.signer import Signer
-from timebank_chain.documents import TooLarge, parse_json, read_small_text
+from timebank_chain.documents import TooLarge, parse_json, read_small_text, write_whole
 from timebank_chain.epoch import EpochHeader
 from timebank_chain.errors import OracleError
 
@@ -120,13 +118,7 @@ def write_signature(epoch_folder: Path, signature: HeaderSignature) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"{to_checksum_address(signature.signer)}.json"
     text = json.dumps(signature.to_json(), indent=2) + "\n"
-    handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(part).chmod(0o644)
-    Path(part).replace(path)
+    write_whole(path, text, mode=0o644, sync=True)
     return path
 
 

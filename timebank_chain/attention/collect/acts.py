@@ -9,13 +9,12 @@ nothing: it would be paid for.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from timebank_chain.attention.collect.feed import Feed
-from timebank_chain.attention.collect.files import write_whole
+from timebank_chain.attention.collect.files import write_rows
 from timebank_chain.attention.collect.verbs import REACTIONS
 from timebank_chain.units import format_duration, format_time
 
@@ -106,11 +105,4 @@ def write_acts(acts: list[Act], path: Path | str) -> None:
     AttentionError
         If the file cannot be written.
     """
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(HEADER)
-            writer.writerows(act.row() for act in acts)
-
-    write_whole(path, write)
+    write_rows(path, HEADER, (act.row() for act in acts))

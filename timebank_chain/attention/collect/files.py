@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import json
 import math
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from timebank_chain.attention.collect.feed import (
     check_feed,
     feed_of,
 )
+from timebank_chain.documents import writing_whole
 from timebank_chain.errors import ActivityError, AttentionError
 
 MANIFEST_SCHEMA = "timebank.attention.feed-manifest/1"
@@ -34,54 +35,44 @@ _HASH_KEY = b"timebank.data_sha256"
 _REMAKE = "make the feed again with 'timebank attention collect'"
 
 
-def write_whole(path: Path | str, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file that then appears whole or not at all.
+@contextmanager
+def _writing(path: Path | str) -> Iterator[BinaryIO]:
+    try:
+        with writing_whole(path, mode=0o644) as file:
+            yield file
+    except OSError as error:
+        raise AttentionError(
+            f"cannot write the file: {error.strerror or error}",
+            where=str(path),
+            hint="choose another place",
+        ) from error
+
+
+def write_json(path: Path | str, document: Mapping[str, Any]) -> None:
+    """Write a JSON document, whole or not at all.
 
     Raises
     ------
     AttentionError
         If it cannot be written.
     """
-    target = Path(path)
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        part = Path(name)
-        write(part)
-        part.chmod(0o644)
-        part.replace(target)
-    except OSError as error:
-        raise AttentionError(
-            f"cannot write the file: {error.strerror or error}",
-            where=str(target),
-            hint="choose another place",
-        ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def write_json(path: Path | str, document: Mapping[str, Any]) -> None:
-    """Write a JSON document, whole or not at all; see `write_whole`."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
+    with _writing(path) as file:
+        file.write(text.encode("utf-8"))
 
 
-def write_rows(path: Path | str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write rows as CSV, whole or not at all; a missing value is an empty cell. See `write_whole`."""
+def write_rows(path: Path | str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV, whole or not at all; a missing value is an empty cell.
 
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-
-    write_whole(path, write)
+    Raises
+    ------
+    AttentionError
+        If they cannot be written.
+    """
+    with _writing(path) as file:
+        writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def write_feed(feed: Feed, path: Path | str) -> str:
@@ -110,7 +101,8 @@ def write_feed(feed: Feed, path: Path | str) -> str:
         metadata={_SCHEMA_KEY: SCHEMA_NAME.encode(), _HASH_KEY: digest.encode()},
     )
     table = pa.Table.from_arrays([columns[name] for name in COLUMNS], schema=schema)
-    write_whole(path, lambda part: pq.write_table(table, part, compression="zstd", version="2.6"))
+    with _writing(path) as file:
+        pq.write_table(table, file, compression="zstd", version="2.6")
     return digest
 
 

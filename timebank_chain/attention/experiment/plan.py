@@ -38,14 +38,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from timebank_chain.attention.experiment.fields import Fields, short
-from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
+from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small, write_whole
 from timebank_chain.epoch.keccak import keccak
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import MAX_TIME_MS, format_time
@@ -324,18 +322,9 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        write_whole(path, text, mode=0o644)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another -o") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another -o") from None
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 def _hash(body: dict[str, Any]) -> bytes:

@@ -18,8 +18,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +33,7 @@ from timebank_chain.attention.model.intervals import Decile, Intervals
 from timebank_chain.attention.model.recipes import Recipe
 from timebank_chain.attention.model.task import task_from_json
 from timebank_chain.attention.model.trained import Learned, TrainedModel
-from timebank_chain.documents import TooLarge, parse_json, read_small
+from timebank_chain.documents import TooLarge, parse_json, read_small, write_whole
 from timebank_chain.errors import AttentionError
 
 SCHEMA = "timebank.attention.model/1"
@@ -97,23 +95,12 @@ def write_model(path: Path, model: TrainedModel) -> str:
         If it cannot be written.
     """
     content = encode_model(model)
-    part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
+        write_whole(path, content, mode=0o644, sync=True)
     except OSError as error:
         raise AttentionError(
             f"cannot write the model: {error.strerror}", where=str(path), hint="choose another -o"
         ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
     return file_sha256(content)
 
 

@@ -7,8 +7,6 @@ warned of is kept in a small file, so that a restart, which reads the same histo
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any, Protocol
 import structlog
 
 from timebank_chain.attention.monitor.detect import DRIFT, KINDS, Finding
-from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
+from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small, write_whole
 from timebank_chain.epoch.guarded_http import post_json
 from timebank_chain.errors import AttentionError, TimebankError
 from timebank_chain.units import MAX_TIME_MS, format_time
@@ -169,20 +167,10 @@ def write_document(path: Path, document: dict[str, Any]) -> None:
     AttentionError
         If it cannot be written.
     """
-    part = None
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            part = Path(file.name)
-            json.dump(document, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, text, mode=0o600, sync=True)
     except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
         raise AttentionError(
             f"cannot be written: {error.strerror}", where=str(path), hint="name a folder you may write to"
         ) from error

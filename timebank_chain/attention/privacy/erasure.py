@@ -17,7 +17,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,6 +41,7 @@ from timebank_chain.attention.privacy.person import (
 from timebank_chain.attention.privacy.places import Kind
 from timebank_chain.attention.privacy.rows import Whose, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import list_feed
 from timebank_chain.oracle.journal import FeedMark, Journal
@@ -309,17 +309,7 @@ def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
 
 def _replace(path: Path, content: bytes) -> None:
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.chmod(path.stat().st_mode & 0o777)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, content, mode=path.stat().st_mode & 0o777, sync=True)
     except OSError as error:
         raise AttentionError(f"cannot be rewritten: {error.strerror}", where=str(path)) from error
 

@@ -10,16 +10,14 @@ was sealed under them until it has been wrapped anew (`sealed.rewrap`)::
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timebank_chain.documents import TooLarge, parse_json, read_small
+from timebank_chain.documents import TooLarge, parse_json, read_small, write_whole
 from timebank_chain.errors import AttentionError
 
 KEY_BYTES = 32
@@ -41,20 +39,7 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                part.replace(path)
-            else:
-                # link, unlike rename, refuses to replace a file that appeared meanwhile.
-                os.link(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, content, mode=0o600, sync=True, replace=replace)
     except FileExistsError:
         raise AttentionError(
             "the file is there already", where=str(path), hint="keys are never overwritten; name another"

@@ -17,7 +17,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +36,7 @@ from timebank_chain.attention.privacy.places import Kind, Place, kind_of
 from timebank_chain.attention.privacy.rows import Whose, rows_of_file
 from timebank_chain.attention.privacy.sealed import read_header, unseal
 from timebank_chain.content import hash_of
-from timebank_chain.documents import parse_json
+from timebank_chain.documents import parse_json, writing_whole
 from timebank_chain.epoch import published_numbers, read_epoch
 from timebank_chain.errors import AttentionError
 
@@ -209,12 +208,10 @@ def export_person(
     counts: dict[str, int] = {}
     listed: list[dict[str, Any]] = []
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
-    except OSError as error:
-        raise AttentionError(f"cannot be written: {error.strerror}", where=str(target)) from error
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            writing_whole(target, mode=0o600, replace=False) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
 
             def put(folder: str, source: str, content: bytes, rows: int) -> None:
                 number = len(listed) + 1
@@ -247,11 +244,8 @@ def export_person(
             archive.writestr(
                 _entry("person.json", now_ms), json.dumps(document, indent=2, ensure_ascii=False)
             )
-        os.link(part, target)
     except OSError as error:
         raise AttentionError(f"cannot be written: {error.strerror}", where=str(target)) from error
-    finally:
-        part.unlink(missing_ok=True)
     return counts
 
 

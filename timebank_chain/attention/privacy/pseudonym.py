@@ -9,14 +9,14 @@ pseudonyms names of nobody.
 from __future__ import annotations
 
 import base64
+import codecs
 import csv
 import hmac
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from timebank_chain.activity.sources.files import open_input
+from timebank_chain.documents import writing_whole
 from timebank_chain.errors import AttentionError
 
 _DOMAIN = b"timebank.pseudonym/1:"
@@ -58,16 +58,9 @@ def pseudonymise_csv(
     AttentionError
         If a column is missing, a row has too few or too many cells, or a file cannot be read or written.
     """
+    rows = 0
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise AttentionError(f"cannot be written: {error.strerror}", where=str(target)) from error
-    part, rows = Path(name), 0
-    try:
-        with (
-            open_input(source) as binary,
-            os.fdopen(handle, "w", encoding="utf-8", newline="") as out,
-        ):
+        with writing_whole(target, mode=0o600) as file, open_input(source) as binary:
             lines = (line.decode("utf-8") for line in binary)
             reader = csv.DictReader(lines, strict=True)
             header = reader.fieldnames or []
@@ -77,7 +70,9 @@ def pseudonymise_csv(
                         f"no column {column!r}", where=str(source), hint=f"it has: {', '.join(header)}"
                     )
             kept = [column for column in header if column not in drop]
-            writer = csv.DictWriter(out, kept, extrasaction="ignore", lineterminator="\n")
+            writer = csv.DictWriter(
+                codecs.getwriter("utf-8")(file), kept, extrasaction="ignore", lineterminator="\n"
+            )
             writer.writeheader()
             for row in reader:
                 if None in row or None in row.values():
@@ -88,11 +83,8 @@ def pseudonymise_csv(
                 writer.writerow(row)
                 rows += 1
                 progress(rows)
-        part.replace(target)
     except (csv.Error, UnicodeDecodeError) as error:
         raise AttentionError(f"not CSV in UTF-8: {error}", where=str(source)) from error
     except OSError as error:
         raise AttentionError(f"cannot be written: {error.strerror}", where=str(target)) from error
-    finally:
-        part.unlink(missing_ok=True)
     return rows

@@ -161,6 +161,8 @@ def without(
     AttentionError
         If the file is not the one the oracle read, is no table, or cannot be written.
     """
+    # No `writing_whole`: the new file outlives this call; its caller moves the oracle's mark, then puts it
+    # in place, or on a dry run throws it away.
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)

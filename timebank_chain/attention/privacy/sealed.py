@@ -17,10 +17,8 @@ wrapped key, so one file cannot be handed over in another's place; the ring key'
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +27,8 @@ from typing import BinaryIO
 
 from timebank_chain.attention.extra import need
 from timebank_chain.attention.privacy.keys import KEY_BYTES, Keyring
-from timebank_chain.documents import parse_json
-from timebank_chain.errors import AttentionError, TimebankError
+from timebank_chain.documents import parse_json, writing_whole
+from timebank_chain.errors import AttentionError
 
 SUFFIX = ".sealed"
 CHUNK_BYTES = 1 << 20
@@ -295,19 +293,8 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _writing(path: Path) -> Iterator[BinaryIO]:
     """Write a file for its owner alone; it appears whole or not at all."""
-    part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with writing_whole(path, mode=0o600, sync=True) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except TimebankError:
-        raise
     except OSError as error:
         raise AttentionError(f"cannot be written: {error.strerror}", where=str(path)) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +22,7 @@ from timebank_chain.attention.recommend.choose import Choice, Judged
 from timebank_chain.attention.recommend.measures import Measures
 from timebank_chain.attention.recommend.rankers import make_ranker
 from timebank_chain.attention.recommend.suggest import Recommender
-from timebank_chain.documents import parse_json, read_small
+from timebank_chain.documents import parse_json, read_small, write_whole
 from timebank_chain.errors import AttentionError
 
 SCHEMA = "timebank.recommender/1"
@@ -62,11 +60,7 @@ def save_recommender(recommender: Recommender, path: Path | str) -> str:
         for name, content in sorted(arrays.items()):
             file.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), content, zipfile.ZIP_DEFLATED)
     try:
-        descriptor, part = tempfile.mkstemp(dir=path.parent or Path(), suffix=".part")
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(buffer.getvalue())
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
+        write_whole(path, buffer.getvalue(), mode=0o644)
     except OSError as error:
         raise AttentionError(f"cannot be written: {error}", where=str(path)) from error
     return hashlib.sha256(buffer.getvalue()).hexdigest()

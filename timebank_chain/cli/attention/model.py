@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
-import tempfile
 import time as clock
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import format_time, parse_duration
 
@@ -474,16 +473,7 @@ def _write_csv(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        part.chmod(0o644)
-        part.replace(path)
+        write_whole(path, text, mode=0o644)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another -o") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import typer
 from timebank_chain.cli.attention.forecast import AsOf, MappingFile, moment, open_feed
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import print_json, say
+from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
 
@@ -209,13 +210,9 @@ def _experiment_section(plan_file: Path, log_file: Path, exposures: Path | None,
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise AttentionError(
             f"cannot write the page: {error.strerror}", where=str(path), hint="choose another file"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
