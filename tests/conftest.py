@@ -22,6 +22,6 @@ from tests.chain_fixtures import (  # noqa: F401 - importing makes them fixtures
 
 @pytest.fixture(autouse=True)
 def _log_of_its_own() -> Iterator[None]:
-    """Forget where a command that ran inside a test sent its log: that stream is closed when the test ends."""
+    """Forget where a command inside a test sent its log: that stream is closed when the test ends."""
     yield
     structlog.reset_defaults()
