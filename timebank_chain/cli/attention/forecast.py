@@ -38,6 +38,9 @@ EpochLength = Annotated[
     str | None,
     typer.Option("--epoch-length", metavar="TIME", help="Default: as the last published epoch, else 7d."),
 ]
+FeesFile = Annotated[
+    Path | None, typer.Option("--fees", metavar="FILE", help="Fees by time, CSV: time, credits.")
+]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")]
 
 
@@ -49,9 +52,7 @@ def command(
         float, typer.Option("--interval", metavar="SHARE", min=0.5, max=0.99, help="Nominal coverage.")
     ] = 0.9,
     as_of: AsOf = "latest",
-    fees: Annotated[
-        Path | None, typer.Option("--fees", metavar="FILE", help="Fees by time, CSV: time, credits.")
-    ] = None,
+    fees: FeesFile = None,
     plot: Plot = None,
     epochs: EpochsFolder = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
