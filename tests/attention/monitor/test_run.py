@@ -56,7 +56,7 @@ from timebank_chain.attention.monitor.detect import BURST, DetectorSettings
 from timebank_chain.attention.monitor.feed import Feed
 from timebank_chain.attention.monitor.metrics import METRICS, Metrics
 from timebank_chain.attention.monitor.run import Monitor, MonitorSettings
-from timebank_chain.attention.monitor.series import HOUR_MS, Series, read_counts
+from timebank_chain.attention.monitor.series import HOUR_MS, read_counts
 from timebank_chain.attention.monitor.serve import Server
 from timebank_chain.attention.monitor.state import State
 from timebank_chain.cli.attention import app

@@ -149,10 +149,13 @@ def print_outlooks(made: list[Outlook]) -> None:
         ],
     )
     for one in made:
+        season = (
+            "every hour had the same value: nothing varies, and intervals without width say no more than that"
+            if one.season_strength is None
+            else f"the hour of the week explains {one.season_strength:.0%} of the hourly variance"
+        )
         out().print(
-            f"{one.quantity}: {one.level:,.4g} a day, trend {one.trend:+,.3g} a day; the hour of the week "
-            f"explains {one.season_strength:.0%} of the hourly variance",
-            markup=False,
+            f"{one.quantity}: {one.level:,.4g} a day, trend {one.trend:+,.3g} a day; {season}", markup=False
         )
 
 
