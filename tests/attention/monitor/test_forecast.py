@@ -4,7 +4,7 @@ series
 ├── acts are counted by step; only steps that are over count; quiet steps are 0
 ├── counts fall into steps and add up; steps nobody told of are unknown
 ├── coarser steps keep every act, whatever the offset
-└── refused, naming the line: backwards, negative, infinite, absurdly great, no number, no time, three cells, empty
+└── refused, naming the line: backwards, negative, infinite, absurd, no number, no time, three cells, empty
 outlook
 ├── season: an hour that brings three times as much has three times the weight
 ├── level and trend of what grows by the same amount a day
