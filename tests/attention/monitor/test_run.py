@@ -18,6 +18,7 @@ commands
 ├── monitor: bought attention reaches webhook, exit code and state, once
 ├── monitor: what the webhook missed in an outage is posted once it is back, once
 ├── the newest row of a file of counts is seen, by forecast too
+├── monitor: an epoch is as long as the last published one
 ├── monitor: fees from a file are forecast and shown; one that goes away blinds nothing
 ├── monitor --lag: a feed that comes late is no silence
 ├── monitor: serves on a free port, takes appended acts up, ends on SIGTERM
@@ -49,7 +50,7 @@ from typer.testing import CliRunner
 
 from tests.activity.builders import research_data
 from tests.attention.monitor.test_suspicion import START_MS, WEEK_MS, community
-from tests.epoch.sample import NOW, records, table_of
+from tests.epoch.sample import EPOCH, NOW, publish_all, records, table_of
 from timebank_chain.activity import write_activity
 from timebank_chain.attention.monitor.dashboard import dashboard
 from timebank_chain.attention.monitor.detect import BURST, DetectorSettings
@@ -420,6 +421,20 @@ def test_the_newest_row_of_counts_is_seen(tmp_path: Path, minutes: int) -> None:
     assert code == 3 and [one["kind"] for one in document["warnings"]] == ["burst"]
     _, text, _ = run("forecast", str(file), "--json")
     assert json.loads(text)["outlooks"][0]["forecasts"][0]["beginMs"] == NOW_MS
+
+
+def test_an_epoch_is_as_long_as_the_last_published_one(tmp_path: Path) -> None:
+    file = tmp_path / "feed.csv"
+    file.write_text(HEADER + "".join(history(4)))
+    publish_all(tmp_path / "epochs")
+    words = ["monitor", str(file), "--once", "--as-of", format_time(NOW_MS), "--no-suspects", "--json"]
+    for more, hours in (
+        ((), 168),
+        (("--epochs", str(tmp_path / "epochs")), EPOCH // HOUR_MS),
+        (("--epochs", str(tmp_path / "epochs"), "--epoch-length", "2d"), 48),
+    ):
+        _, text, _ = run(*words, *more)
+        assert json.loads(text)["outlooks"][0]["forecasts"][2]["hours"] == hours
 
 
 def test_the_monitor_forecasts_fees(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class Suspected:
         one = self.suspicion
         return (
             f"engagement stands out: {one.who}, {one.acts} acts until {format_time(self.at_ms)}: "
-            f"{one.reasons[0].text}; about {self.rate:g} of honest members stand out so"
+            f"{one.reasons[0].text}; at most {self.rate:g} of honest members are to stand out"
         )
 
     def to_json(self) -> dict[str, Any]:
