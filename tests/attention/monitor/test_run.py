@@ -250,7 +250,7 @@ def test_every_metric_is_exposed_and_moves(tmp_path: Path) -> None:
 
 def test_the_dashboard_shows_every_metric_and_only_those() -> None:
     shown = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    named = [re.findall(r"timebank_[a-z_]+", text) for text in shown]
+    named = [set(re.findall(r"timebank_[a-z_]+", text)) for text in shown]
     assert sorted(name for names in named for name in names) == sorted(one.name for one in METRICS)
     places = [(one["gridPos"]["x"], one["gridPos"]["y"]) for one in dashboard()["panels"]]
     assert len(set(places)) == len(places)
@@ -259,6 +259,8 @@ def test_the_dashboard_shows_every_metric_and_only_those() -> None:
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
     for one in METRICS:
         assert (one.kind == "counter") == one.name.endswith("_total")
+    warned = next(text for text in shown if "warnings_total" in text)
+    assert "unless" in warned and "increase(" in warned, "warnings of the first look are seen too"
 
 
 def get(url: str) -> tuple[int, str]:
