@@ -425,6 +425,16 @@ def test_the_newest_row_of_counts_is_seen(tmp_path: Path, minutes: int) -> None:
     assert json.loads(text)["outlooks"][0]["forecasts"][0]["beginMs"] == NOW_MS
 
 
+def test_a_threshold_that_is_not_known_is_null_in_json(tmp_path: Path) -> None:
+    file, chance = tmp_path / "counts.csv", np.random.default_rng(0)
+    times = range(NOW_MS - 60 * HOUR_MS, NOW_MS, HOUR_MS // 12)
+    file.write_text("time,n\n" + "".join(f"{format_time(at)},{chance.poisson(9)}\n" for at in times))
+    feed = Feed(file)
+    monitor = Monitor(feed, MonitorSettings(step_ms=HOUR_MS // 12, detector=DetectorSettings(rate=0.05)))
+    body = json.loads(json.dumps(monitor.look(now_ms=NOW_MS).to_json(), allow_nan=False))
+    assert body["detector"]["trainedSteps"] == 360 and body["detector"]["below"] is None
+
+
 def test_an_epoch_is_as_long_as_the_last_published_one(tmp_path: Path) -> None:
     file = tmp_path / "feed.csv"
     file.write_text(HEADER + "".join(history(4)))

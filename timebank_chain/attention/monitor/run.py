@@ -7,6 +7,7 @@ history is no news. Members who stand out are warned of once an epoch's length: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,8 @@ class Look:
                 "stepMs": judged.series.step_ms,
                 "trainedSteps": judged.trained,
                 "falseAlarmRate": judged.rate,
-                "below": judged.below,
+                # Of less than two days no threshold of lulls is known: minus infinity, which JSON has not.
+                "below": judged.below if math.isfinite(judged.below) else None,
                 "above": judged.above,
                 "findings": {kind: sum(one.kind == kind for one in judged.findings) for kind in KINDS},
             },
