@@ -130,7 +130,9 @@ def _suspects(found: dict[str, Any]) -> Iterator[Figure]:
     yield Figure(
         "the same, honest members",
         "held, of those scored / of all",
-        f"{found['honest_held_of_scored']:.2%} / {found['honest_held_of_all']:.2%}",
+        f"{found['honest_held_of_scored']:.2%} (n = {found['honest_scored']}, 95 %: "
+        f"{found['honest_held_interval'][0]:.1%} to {found['honest_held_interval'][1]:.1%}) / "
+        f"{found['honest_held_of_all']:.2%}",
         f"stated {found['rate']:.0%}, at most 5 %",
         found["honest_held_of_scored"] <= 0.05,
     )

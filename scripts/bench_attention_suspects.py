@@ -2,16 +2,18 @@
 
 Usage: .venv/bin/python scripts/bench_attention_suspects.py [--data DIR] [--days N] [--plants N] [--json]
 
-The Stack Exchange dump is ingested (7 days of observation) and cut into spans of 28 days. Into each span but
-the first two, bots are planted, ten times over with other seeds:
+The Stack Exchange dump is ingested (7 days of observation) and cut into spans of 28 days (and of 14, 21, 35
+and 42). Into each span but the first two, bots are planted, ten times over with other seeds:
 
 clockwork      an act every few hours, day and night, give or take some per cent; engagement as others get
 patient        the same number of acts at random times of day and night, engagement as others get
 bought likes   times and acts of a real member of another span, each act with 5 to 15 likes more
 ring of four   the same, and each of the four praises nearly every act of the others
 
-Spans before are the reference, without bots. Held honest members are counted among all of the span, and among
-those with the five acts it takes to be scored. Who praised whom is taken from comments on others' posts.
+Spans before are the reference, without bots. Honest members of a span are counted once, without bots (which
+change nothing about them, since only earlier spans are the reference): among all, and among those with the
+five acts it takes to be scored, with Wilson's 95 % interval. Spans of other lengths cut the same record anew,
+so their counts are not independent. Who praised whom is taken from comments on others' posts.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from statsmodels.stats.proportion import proportion_confint
 
 from timebank_chain.activity import ActivityTable, clean
 from timebank_chain.activity.sources import stackexchange_acts
@@ -33,15 +36,18 @@ from timebank_chain.activity.sources.dump_xml import xml_rows
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
 from timebank_chain.attention.monitor.suspicion import Praise, Span, SuspicionSettings, spans_of, suspects
 from timebank_chain.config import setting
+from timebank_chain.errors import AttentionError
 from timebank_chain.units import parse_time
 
 NOW_MS = int(parse_time("2026-11-01T00:00:00Z"))
 DOMAINS = ("question", "answer", "comment")
 KINDS = ("clockwork", "patient", "bought likes", "ring of four")
 SKIPPED = 2
+LENGTHS = (14, 21, 28, 35, 42)
+Loaded = tuple[ActivityTable, Praise]
 
 
-def load(folder: Path) -> tuple[ActivityTable, Praise]:
+def load(folder: Path) -> Loaded:
     """Ingest a dump; return its acts, and who commented on whose post."""
     windows = dict.fromkeys(DOMAINS, 7 * DAY_MS)
     acts = clean(
@@ -144,7 +150,9 @@ class Planter:
         """Return the times of a real member with at least eight acts."""
         busy = [name for name, count in Counter(self._span.acts.member).items() if count >= 8]
         if not busy:
-            sys.exit("a span has nobody with eight acts to plant bots after: take longer --days")
+            raise AttentionError(
+                "a span has nobody with eight acts to plant bots after", hint="take longer --days"
+            )
         name = busy[int(self._chance.integers(len(busy)))]
         rows = [row for row, member in enumerate(self._span.acts.member) if member == name]
         shift = int(self._chance.integers(-30, 31)) * 60_000
@@ -162,16 +170,28 @@ class Planter:
                 self._praise += [(other, name, at + 60_000) for other in others]
 
 
-def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.03) -> dict[str, Any]:
-    """Plant, judge and count; return shares held by kind, and of honest members."""
-    acts, praise = load(folder)
+def measure(
+    folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.03, loaded: Loaded | None = None
+) -> dict[str, Any]:
+    """Plant, judge and count; return shares held by kind, and of honest members.
+
+    Raises
+    ------
+    AttentionError
+        If spans of this length have too few members, or there are too few spans.
+    """
+    acts, praise = loaded or load(folder)
     length = days * DAY_MS
     settled = acts.occurred_ms + acts.window_ms
     begin, last = int(settled.min()), int(settled.max())
     spans = (last - begin) // length
+    if spans <= SKIPPED:
+        raise AttentionError(
+            f"{spans} spans of {days} days, {SKIPPED + 1} are needed", hint="take less --days"
+        )
     planted: Counter[str] = Counter()
     held: Counter[str] = Counter()
-    honest = scored = honest_held = clean_held = clean_scored = in_turn_held = 0
+    honest = scored = honest_held = in_turn_held = 0
     left_held: set[str] = set()
     reasons: Counter[str] = Counter()
     settings = SuspicionSettings(rate=rate)
@@ -179,8 +199,9 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
         start, end = begin + number * length, begin + (number + 1) * length
         span, earlier = spans_of(acts, praise, start_ms=start, end_ms=end)
         alone = suspects(span, earlier, settings)
-        clean_held += len(alone.held)
-        clean_scored += len(alone.found)
+        honest += len(set(span.who))
+        honest_held += len(alone.held)
+        scored += len(alone.found)
         # As epochs are built one after the other, when nobody ever releases anybody.
         span_in_turn, learned = spans_of(
             acts, praise, start_ms=start, end_ms=end, without=frozenset(left_held)
@@ -194,13 +215,9 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
             planted.update(planter.kind.values())
             for one in verdict.held:
                 kind = planter.kind.get(one.who)
-                if kind is None:
-                    honest_held += 1
-                else:
+                if kind is not None:
                     held[kind] += 1
                     reasons[f"{kind}: {one.reasons[0].measure}"] += 1
-            honest += len(set(span.who))
-            scored += sum(one.who not in planter.kind for one in verdict.found)
     return {
         "spans": spans - SKIPPED,
         "days": days,
@@ -210,10 +227,13 @@ def measure(folder: Path, *, days: int = 28, plants: int = 10, rate: float = 0.0
         "first_reasons": dict(reasons.most_common()),
         "honest_members": honest,
         "honest_scored": scored,
+        "honest_held": honest_held,
+        "honest_held_interval": list(
+            map(float, proportion_confint(honest_held, max(scored, 1), method="wilson"))
+        ),
         "honest_held_of_all": honest_held / honest if honest else 0.0,
         "honest_held_of_scored": honest_held / scored if scored else 0.0,
-        "held_without_bots_of_scored": clean_held / clean_scored if clean_scored else 0.0,
-        "held_if_never_released_of_scored": in_turn_held / clean_scored if clean_scored else 0.0,
+        "held_if_never_released_of_scored": in_turn_held / scored if scored else 0.0,
     }
 
 
@@ -231,25 +251,51 @@ def main() -> None:
     if not given.data.is_dir():
         print(f"no data at {given.data}: skipped (set TIMEBANK_TEST_DATA, or add --data)", file=sys.stderr)
         return
-    figures = measure(given.data, days=given.days, plants=given.plants, rate=given.rate)
+    loaded = load(given.data)
+    lengths = sorted({*LENGTHS, given.days})
+    found: dict[int, dict[str, Any]] = {}
+    refused: dict[int, str] = {}
+    for days in lengths:
+        try:
+            found[days] = measure(given.data, days=days, plants=given.plants, rate=given.rate, loaded=loaded)
+        except AttentionError as error:
+            refused[days] = error.message
     if given.json:
-        sys.stdout.write(
-            json.dumps({"schema": "timebank.bench.attention_suspects/1", **figures}, indent=2) + "\n"
-        )
+        if given.days not in found:
+            sys.exit(f"spans of {given.days} days: {refused[given.days]}")
+        document = {
+            "schema": "timebank.bench.attention_suspects/2",
+            **found[given.days],
+            "lengths": list(found.values()),
+            "refused": [{"days": days, "reason": reason} for days, reason in refused.items()],
+        }
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
-    table = Table(title=f"Bots planted in {figures['spans']} spans of {figures['days']} days", box=None)
-    for name in ("kind", "planted", "held"):
-        table.add_column(name, justify="left" if name == "kind" else "right")
-    for kind in KINDS:
-        table.add_row(kind, f"{figures['planted'][kind]:,}", f"{figures['held'][kind]:.1%}")
-    Console().print(table)
-    print(
-        f"honest members held: {figures['honest_held_of_all']:.2%} of all {figures['honest_members']:,}, "
-        f"{figures['honest_held_of_scored']:.2%} of those scored (stated {figures['rate']:.0%}, "
-        "aim at most 5%); "
-        f"without any bot {figures['held_without_bots_of_scored']:.2%} of those scored, "
-        f"{figures['held_if_never_released_of_scored']:.2%} where holds are never released"
-    )
+    _show(found, given.rate)
+    for days, reason in refused.items():
+        print(f"spans of {days} days are refused: {reason}")
+    if given.days in refused:
+        sys.exit(1)
+
+
+def _show(found: dict[int, dict[str, Any]], rate: float) -> None:
+    table = Table(title=f"Held, of bots planted and of honest members once (stated {rate:.0%})", box=None)
+    columns = ("days", "spans", *KINDS, "honest, scored", "held", "95 % of", "held of all", "never released")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for days, one in found.items():
+        low, high = one["honest_held_interval"]
+        table.add_row(
+            str(days),
+            str(one["spans"]),
+            *(f"{one['held'][kind]:.0%}" for kind in KINDS),
+            f"{one['honest_scored']:,}",
+            f"{one['honest_held']} = {one['honest_held_of_scored']:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{one['honest_held_of_all']:.2%}",
+            f"{one['held_if_never_released_of_scored']:.1%}",
+        )
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

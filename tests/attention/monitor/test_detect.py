@@ -10,9 +10,12 @@ judge
 suppress
 ├── one warning of a kind within the cool-down, the others counted; kinds do not hush each other
 ├── a restart says nothing twice; the state file is written in one step
-└── a state file that is none, or of a kind nobody knows, is refused
+├── a member is said again after the cool-down only; the state keeps the newest members
+└── a state file that is none, or of a kind nobody knows, is refused; the version before is read
 sinks
 ├── all are told, whatever one of them does
+├── what was not delivered is kept, over a restart too, and tried again in order; one attempt a look
+├── a warning nobody takes blocks no other; a full queue drops the oldest and says so
 ├── webhook: posted as JSON; tried again where it may pass, not where it was refused
 ├── webhook: inner addresses and redirects refused; the path, which may hold a token, is never shown
 └── log: one line with kind and numbers
@@ -22,9 +25,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,8 +37,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timebank_chain.attention.monitor.detect import BURST, DRIFT, LULL, DetectorSettings, Finding, judge
+from timebank_chain.attention.monitor.outbox import LogSink, Outbox, WebhookSink
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
-from timebank_chain.attention.monitor.warn import LogSink, Suppressor, Warned, WebhookSink, deliver
+from timebank_chain.attention.monitor.state import MAX_MEMBERS, MAX_PENDING, Mark, State
+from timebank_chain.attention.monitor.warn import Suppressor, Warned
 from timebank_chain.epoch.guarded_http import Transient
 from timebank_chain.errors import AttentionError, DataUnavailable, TimebankError, UsageError
 
@@ -159,21 +165,47 @@ def test_repeats_are_kept_back_and_counted() -> None:
         (3, LULL, 0),
         (7, BURST, 2),
     ]
-    assert held.kept_back(BURST) == 1
+    assert held.marks[BURST].kept == 1 and held.kept_back[BURST] == 3
     assert held.sift([finding(8), finding(9)]) == [], "8 was seen before, 9 is too soon"
-    assert held.kept_back(BURST) == 2
+    assert held.marks[BURST].kept == 2
 
 
 def test_a_restart_says_nothing_twice(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
-    held = Suppressor.load(file, 6 * HOUR_MS)
+    state = State.load(file)
+    held = Suppressor(6 * HOUR_MS, state.kinds)
     assert len(held.sift([finding(1), finding(3)])) == 1
-    held.save()
-    again = Suppressor.load(file, 6 * HOUR_MS)
+    state.save()
+    again = Suppressor(6 * HOUR_MS, State.load(file).kinds)
     assert again.sift([finding(1), finding(3), finding(5)]) == []
-    assert again.kept_back(BURST) == 2
+    assert again.marks[BURST].kept == 2
     assert [one.at_ms for one, _ in again.sift([finding(7)])] == [7 * HOUR_MS]
     assert list(tmp_path.iterdir()) == [file], "no half-written file is left"
+    changed = file.stat().st_mtime_ns, file.stat().st_ino
+    state.save()
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == changed, "nothing new, nothing written"
+
+
+def test_a_member_is_said_again_after_the_cool_down_only() -> None:
+    held = Suppressor(7 * DAY_MS)
+    assert held.admit("eve", DAY_MS) == 0
+    assert [held.admit("eve", day * DAY_MS) for day in (1, 2, 2, 7)] == [None] * 4
+    assert held.admit("mallory", 2 * DAY_MS) == 0, "members do not hush each other"
+    assert held.admit("eve", 8 * DAY_MS) == 2
+    held.forget(9 * DAY_MS)
+    assert set(held.marks) == {"eve"}
+
+
+def test_a_state_of_the_version_before_is_read_and_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    entry = {"warnedMs": 5, "seenMs": 6, "suppressed": 1}
+    file.write_text(json.dumps({"schema": "timebank.attention.monitor.state/1", "kinds": {"burst": entry}}))
+    state = State.load(file)
+    assert state.kinds == {"burst": Mark(5, 6, 1)} and not state.members and not state.pending
+    state.members.update({f"m{number}": Mark(number, number) for number in range(MAX_MEMBERS + 3)})
+    state.save()
+    again = State.load(file)
+    assert len(again.members) == MAX_MEMBERS and "m2" not in again.members, "the newest are kept"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +217,11 @@ def test_a_restart_says_nothing_twice(tmp_path: Path) -> None:
         '{"schema": "timebank.attention.monitor.state/1", "kinds": {"burst": {"warnedMs": -1}}}',
         '{"schema": "timebank.attention.monitor.state/1", "kinds":'
         ' {"storm": {"warnedMs": 1, "seenMs": 1, "suppressed": 0}}}',
+        '{"schema": "timebank.attention.monitor.state/2", "kinds": {}}',
+        '{"schema": "timebank.attention.monitor.state/2", "kinds": {}, "members": {}, "pending": {"x": [1]}}',
+        '{"schema": "timebank.attention.monitor.state/2", "kinds": {}, "members": {}, "pending": {"x": '
+        + json.dumps([{"message": "x"}] * 201)
+        + "}}",
         "[" * 100 + "]" * 100,
         " " * 70_000,
     ],
@@ -193,11 +230,11 @@ def test_a_foreign_state_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(AttentionError, match="not a state of the monitor"):
-        Suppressor.load(file, HOUR_MS)
+        State.load(file)
 
 
 def test_a_state_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    held = Suppressor(HOUR_MS, tmp_path / "missing" / "state.json")
+    held = State(tmp_path / "missing" / "state.json")
     with pytest.raises(AttentionError, match="cannot be written"):
         held.save()
 
@@ -247,7 +284,7 @@ WARNED = Warned("activity", finding(5), 0.001, 2)
 
 def send(hook: Hook, *, allow_private: bool = True) -> list[float]:
     slept: list[float] = []
-    WebhookSink(hook.url, sleep=slept.append, allow_private=allow_private).send(WARNED)
+    WebhookSink(hook.url, sleep=slept.append, allow_private=allow_private).send(WARNED.to_json())
     return slept
 
 
@@ -281,7 +318,7 @@ def test_webhook_keeps_off_the_inner_network(hooks: list[Hook]) -> None:
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://example.org/s3cret", "http://", "nonsense"])
 def test_webhook_takes_http_only(url: str) -> None:
     with pytest.raises(UsageError, match="not an http") as error:
-        WebhookSink(url, sleep=lambda _: None).send(WARNED)
+        WebhookSink(url, sleep=lambda _: None).send(WARNED.to_json())
     assert "s3cret" not in str(error.value)
 
 
@@ -296,13 +333,80 @@ def test_a_dead_server_is_no_end(hooks: list[Hook]) -> None:
 class Deaf:
     name = "deaf"
 
-    def send(self, warned: Warned) -> None:
+    def send(self, warning: Mapping[str, Any]) -> None:
         raise TimebankError("nobody home")
+
+
+class Moody:
+    """A sink that fails as long as it is told to."""
+
+    name = "moody"
+
+    def __init__(self) -> None:
+        self.failure: TimebankError | None = None
+        self.heard: list[str] = []
+        self.tries = 0
+
+    def send(self, warning: Mapping[str, Any]) -> None:
+        self.tries += 1
+        if self.failure is not None:
+            raise self.failure
+        self.heard.append(warning["message"])
+
+
+def test_what_was_not_delivered_is_kept_and_tried_again_in_order(tmp_path: Path) -> None:
+    file, sink = tmp_path / "state.json", Moody()
+    state = State.load(file)
+    outbox = Outbox([sink], state)
+    sink.failure = Transient("down")
+    assert [outbox.hand({"message": text}) for text in "abc"] == [{"moody": False}] * 3
+    assert sink.tries == 1, "an outage costs one attempt a look"
+    assert outbox.waiting == {"moody": 3} and outbox.counts == {("moody", "failed"): 1}
+    assert not outbox.retry() and sink.tries == 2
+    state.save()
+    # A restart, without the sink first: what waits for it stays.
+    without = State.load(file)
+    assert Outbox([], without).waiting == {"moody": 3}
+    again = Outbox([sink], without)
+    sink.failure = None
+    assert again.retry() and sink.heard == ["a", "b", "c"] and again.waiting == {"moody": 0}
+    assert again.hand({"message": "d"}) == {"moody": True} and sink.heard[-1] == "d"
+    assert not again.retry(), "nothing is sent twice"
+    without.save()
+    assert json.loads(file.read_text())["pending"] == {}
+
+
+def test_a_warning_nobody_takes_blocks_no_other() -> None:
+    class Picky(Moody):
+        def send(self, warning: Mapping[str, Any]) -> None:
+            self.failure = DataUnavailable("refused") if warning["message"] == "odd" else None
+            super().send(warning)
+
+    sink = Picky()
+    outbox = Outbox([sink], State())
+    outbox.hand({"message": "odd"})
+    outbox.hand({"message": "plain"})
+    outbox.retry()
+    outbox.retry()
+    assert sink.heard == ["plain"] and outbox.waiting == {"moody": 1}
+
+
+def test_a_full_queue_drops_the_oldest_and_says_so() -> None:
+    sink = Moody()
+    sink.failure = Transient("down")
+    state = State()
+    outbox = Outbox([sink], state)
+    with structlog.testing.capture_logs() as lines:
+        for number in range(MAX_PENDING + 2):
+            outbox.hand({"message": str(number)})
+    assert [one["message"] for one in state.pending["moody"]][:1] == ["2"]
+    assert outbox.counts["moody", "dropped"] == 2
+    assert [line["lost"] for line in lines if "lost" in line] == ["0", "1"]
 
 
 def test_every_sink_is_told() -> None:
     with structlog.testing.capture_logs() as lines:
-        heard = deliver(WARNED, [Deaf(), LogSink()])
+        heard = Outbox([Deaf(), LogSink()], State()).hand(WARNED.to_json())
     assert heard == {"deaf": False, "log": True}
     assert [line["log_level"] for line in lines] == ["error", "warning"]
     assert lines[1]["kind"] == "burst" and "about 4 expected" in lines[1]["event"]

@@ -4,7 +4,7 @@ series
 ├── acts are counted by step; only steps that are over count; quiet steps are 0
 ├── counts fall into steps and add up; steps nobody told of are unknown
 ├── coarser steps keep every act, whatever the offset
-└── refused, naming the line: backwards, negative, infinite, no number, no time, three cells, empty
+└── refused, naming the line: backwards, negative, infinite, absurd, no number, no time, three cells, empty
 outlook
 ├── season: an hour that brings three times as much has three times the weight
 ├── level and trend of what grows by the same amount a day
@@ -13,6 +13,7 @@ outlook
 ├── an epoch too long for the history: a wide interval of few spans, or none, and said so
 ├── counts stay whole and not below zero; quiet communities have intervals that hold
 ├── unknown hours are filled and bend nothing
+├── where nothing varies: no warning, no season, no minus zero
 └── refused: too short, all missing, a step that fits no hour
 epochs: value and mint by hour add up to the header's totals
 pictures: the same bytes twice, png and svg; another ending is refused
@@ -21,6 +22,7 @@ real data: tweets of two companies, one way better than the mean, coverage near 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,8 @@ def test_coarser_steps_keep_every_act_of_whole_ones(times: list[int], factor: in
         ("1970-01-06T00:00:00Z,inf", "not a count"),
         ("1970-01-06T00:00:00Z,nan", "not a count"),
         ("1970-01-06T00:00:00Z,many", "not a count"),
+        ("1970-01-06T00:00:00Z,1e308", "not a count"),
+        ("1970-01-06T00:00:00Z,1.1e15", "not a count"),
         ("yesterday,1", "isoformat"),
         ("1970-01-06T00:00:00Z,1,2", "3 cells"),
     ],
@@ -138,7 +142,7 @@ def test_level_and_trend_of_steady_growth() -> None:
 
 def test_intervals_hold_as_often_as_they_say_and_the_season_is_used() -> None:
     found = outlook(seasonal(30), HORIZONS, nominal=0.9)
-    assert found.season_strength > 0.3
+    assert found.season_strength is not None and found.season_strength > 0.3
     for one in found.forecasts[:2]:
         assert one.low is not None and one.high is not None and one.low <= one.value <= one.high
         assert one.backtest.coverage is not None and 0.86 <= one.backtest.coverage <= 0.97, one
@@ -198,6 +202,17 @@ def test_value_and_mint_of_epochs_add_up(tmp_path: Path) -> None:
     assert found["value"].values.sum() == pytest.approx(value)
     # Standing of earlier epochs mints nothing by itself, so every mint has an hour.
     assert found["mint"].values.sum() == pytest.approx(mint)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, 1e15])
+def test_where_nothing_varies(value: float) -> None:
+    # Any warning of a library is an error in these tests.
+    found = outlook(Series("activity", MONDAY_MS, HOUR_MS, np.full(6 * 168, value)), HORIZONS)
+    assert found.season_strength is None and found.trend == 0
+    for one in found.forecasts:
+        assert one.low == one.value == one.high == value * one.hours
+        assert not np.signbit([one.low, one.high]).any(), "no minus zero"
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg"])

@@ -6,7 +6,7 @@ feed
 ├── an activity table and a file of counts
 └── refused: a file that shrank, one that vanished
 look
-├── members that stand out are counted and logged, once
+├── members that stand out are counted and warned of, once, also over a restart
 ├── warns of what is fresh, once; history is not warned of
 ├── says why nothing is judged or forecast while history is short
 └── metrics: every one that is listed is exposed, and moves
@@ -15,9 +15,15 @@ serve: /metrics, /live, /ready (503 before the first look), 404
 commands
 ├── forecast: JSON document, picture, a fee file; refused: no such feed, odd times
 ├── monitor --once: 3 with a warning, then 0, since it was said
+├── monitor: bought attention reaches webhook, exit code and state, once
+├── monitor: what the webhook missed in an outage is posted once it is back, once
+├── the newest row of a file of counts is seen, by forecast too
+├── monitor: an epoch is as long as the last published one
+├── monitor: fees from a file are forecast and shown; one that goes away blinds nothing
 ├── monitor --lag: a feed that comes late is no silence
 ├── monitor: serves on a free port, takes appended acts up, ends on SIGTERM
-└── refused: --json without --once, a step that divides no hour, a webhook file that is none
+└── refused: --json without --once, numbers and times that make no sense, a step that divides no hour, a
+    webhook file that is none
 bench: precision, recall and delay beside a z-score; the monitor's F1 is the better
 """
 
@@ -29,8 +35,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,16 +50,16 @@ from typer.testing import CliRunner
 
 from tests.activity.builders import research_data
 from tests.attention.monitor.test_suspicion import START_MS, WEEK_MS, community
-from tests.epoch.sample import NOW, records, table_of
+from tests.epoch.sample import EPOCH, NOW, publish_all, records, table_of
 from timebank_chain.activity import write_activity
 from timebank_chain.attention.monitor.dashboard import dashboard
 from timebank_chain.attention.monitor.detect import BURST, DetectorSettings
 from timebank_chain.attention.monitor.feed import Feed
 from timebank_chain.attention.monitor.metrics import METRICS, Metrics
 from timebank_chain.attention.monitor.run import Monitor, MonitorSettings
-from timebank_chain.attention.monitor.series import HOUR_MS
+from timebank_chain.attention.monitor.series import HOUR_MS, read_counts
 from timebank_chain.attention.monitor.serve import Server
-from timebank_chain.attention.monitor.warn import Suppressor, Warned
+from timebank_chain.attention.monitor.state import State
 from timebank_chain.cli.attention import app
 from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
@@ -75,9 +85,9 @@ class Heard:
     name = "heard"
 
     def __init__(self) -> None:
-        self.warned: list[Warned] = []
+        self.warned: list[Mapping[str, Any]] = []
 
-    def send(self, warned: Warned) -> None:
+    def send(self, warned: Mapping[str, Any]) -> None:
         self.warned.append(warned)
 
 
@@ -139,8 +149,7 @@ def test_acts_cannot_be_taken_back(tmp_path: Path) -> None:
 
 def watch(feed: Path, sink: Heard, *, state: Path | None = None, metrics: Metrics | None = None) -> Monitor:
     settings = MonitorSettings(detector=DetectorSettings(rate=0.01))
-    held = Suppressor.load(state, 6 * HOUR_MS)
-    return Monitor(Feed(feed), settings, suppressor=held, sinks=[sink], metrics=metrics)
+    return Monitor(Feed(feed), settings, state=State.load(state), sinks=[sink], metrics=metrics)
 
 
 def test_a_fresh_burst_is_warned_of_once(tmp_path: Path) -> None:
@@ -149,9 +158,7 @@ def test_a_fresh_burst_is_warned_of_once(tmp_path: Path) -> None:
     heard, state = Heard(), tmp_path / "state.json"
     monitor = watch(file, heard, state=state)
     seen = monitor.look(now_ms=NOW_MS + 60_000)
-    assert [(one.finding.kind, one.finding.value) for one in heard.warned] == [
-        (BURST, seen.judged.series.values[-1])
-    ]  # type: ignore[union-attr]  # judged, or nothing was warned of
+    assert [(one["kind"], one["value"]) for one in heard.warned] == [(BURST, seen.judged.series.values[-1])]  # type: ignore[union-attr]  # judged, or nothing was warned of
     assert len(seen.outlooks) == 1 and len(seen.outlooks[0].forecasts) == 3
     monitor.look(now_ms=NOW_MS + 120_000)
     again = Heard()
@@ -159,27 +166,37 @@ def test_a_fresh_burst_is_warned_of_once(tmp_path: Path) -> None:
     late = Heard()
     watch(file, late).look(now_ms=NOW_MS + 60_000 + 48 * HOUR_MS)
     assert len(heard.warned) == 1 and not again.warned
-    assert not [one for one in late.warned if one.finding.kind == BURST], "two days later it is history"
+    assert not [one for one in late.warned if one["kind"] == BURST], "two days later it is history"
     assert json.loads(json.dumps(seen.to_json()))["warnings"][0]["delivered"] == {"heard": True}
 
 
-def test_members_that_stand_out_are_counted_and_logged_once(tmp_path: Path) -> None:
+def test_members_that_stand_out_are_warned_of_once(tmp_path: Path) -> None:
     acts = community()
     write_activity(acts, tmp_path / "activity.parquet")
     until = START_MS - 1 + 4 * WEEK_MS
     settings = MonitorSettings(epoch_ms=WEEK_MS, detector=DetectorSettings(rate=0.05))
     metrics = Metrics()
     feed = Feed(tmp_path, keep_acts=True)
-    monitor = Monitor(feed, settings, suppressor=Suppressor(HOUR_MS), metrics=metrics)
-    with structlog.testing.capture_logs() as lines:
-        seen = monitor.look(now_ms=until + WEEK_MS, as_of_ms=until)
-        monitor.look(now_ms=until + WEEK_MS, as_of_ms=until + HOUR_MS)
+    heard, file = Heard(), tmp_path.parent / "state.json"
+    monitor = Monitor(feed, settings, state=State.load(file), sinks=[heard], metrics=metrics)
+    seen = monitor.look(now_ms=until + WEEK_MS, as_of_ms=until)
+    monitor.look(now_ms=until + WEEK_MS, as_of_ms=until + HOUR_MS)
     assert seen.verdict is not None
     held = {one.who for one in seen.verdict.held}
     assert held >= {"bot-clock", "bot-likes-1", "bot-likes-2"}
-    told = [line["who"] for line in lines if line["event"] == "engagement stands out"]
+    told = [one["who"] for one in heard.warned if one["kind"] == "suspect"]
     assert len(told) == len(set(told)) and held <= set(told)
-    assert exposed(metrics)["timebank_attention_suspects"] >= 3
+    assert {warned.kind for warned, _ in seen.warned} >= {"suspect"}
+    one = next(one for one in heard.warned if one.get("who") == "bot-likes-1")
+    assert one["score"] > one["threshold"] and "bot-likes-1" in one["message"] and one["reasons"]
+    found = exposed(metrics)
+    assert found["timebank_attention_suspects"] >= 3
+    assert found['timebank_attention_warnings_total{kind="suspect"}'] == len(told)
+    assert found['timebank_attention_suppressed_total{kind="suspect"}'] >= 3
+    again = Heard()
+    monitor = Monitor(Feed(tmp_path, keep_acts=True), settings, state=State.load(file), sinks=[again])
+    monitor.look(now_ms=until + WEEK_MS, as_of_ms=until + 2 * HOUR_MS)
+    assert not [one for one in again.warned if one["who"] in held], "said before the restart"
     assert len(seen.to_json()["suspects"]["found"]) == len(held)
 
 
@@ -205,8 +222,17 @@ def test_every_metric_is_exposed_and_moves(tmp_path: Path) -> None:
     file = tmp_path / "feed.csv"
     lines = history(burst=60)
     file.write_text(HEADER + "".join(lines))
-    metrics = Metrics()
-    metrics.add("looks_total", outcome="done")
+    metrics = Metrics(["heard"])
+    born = exposed(metrics)
+    for name in (
+        'warnings_total{kind="burst"}',
+        'warnings_total{kind="suspect"}',
+        'looks_total{outcome="failed"}',
+        'suppressed_total{kind="lull"}',
+        'deliveries_total{outcome="failed",sink="heard"}',
+        'waiting{sink="heard"}',
+    ):
+        assert born[f"timebank_attention_{name}"] == 0, "a counter must stand at 0 before it first rises"
     monitor = watch(file, Heard(), metrics=metrics)
     monitor.look(now_ms=NOW_MS)
     found = exposed(metrics)
@@ -224,7 +250,7 @@ def test_every_metric_is_exposed_and_moves(tmp_path: Path) -> None:
 
 def test_the_dashboard_shows_every_metric_and_only_those() -> None:
     shown = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
-    named = [re.findall(r"timebank_[a-z_]+", text) for text in shown]
+    named = [set(re.findall(r"timebank_[a-z_]+", text)) for text in shown]
     assert sorted(name for names in named for name in names) == sorted(one.name for one in METRICS)
     places = [(one["gridPos"]["x"], one["gridPos"]["y"]) for one in dashboard()["panels"]]
     assert len(set(places)) == len(places)
@@ -233,6 +259,8 @@ def test_the_dashboard_shows_every_metric_and_only_those() -> None:
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
     for one in METRICS:
         assert (one.kind == "counter") == one.name.endswith("_total")
+    warned = next(text for text in shown if "warnings_total" in text)
+    assert "unless" in warned and "increase(" in warned, "warnings of the first look are seen too"
 
 
 def get(url: str) -> tuple[int, str]:
@@ -297,10 +325,155 @@ def test_monitor_once(tmp_path: Path) -> None:
     code, text, _ = run(*words, "--json", "--plot", str(tmp_path / "w.png"))
     document = json.loads(text)
     assert code == 3 and document["schema"] == "timebank.attention.monitor/1"
-    assert [one["kind"] for one in document["warnings"]] == ["burst"]
+    assert [one["kind"] for one in document["warnings"] if one["kind"] != "suspect"] == ["burst"]
     assert (tmp_path / "w.png").read_bytes().startswith(b"\x89PNG")
     code, text, _ = run(*words)
     assert code == 0 and "do not fit" in text and "warning:" not in text
+
+
+class Hook:
+    """A server that takes what is posted to it."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(inner) -> None:  # noqa: N805 - the outer self is needed
+                self.bodies.append(json.loads(inner.rfile.read(int(inner.headers["Content-Length"]))))
+                inner.send_response(204)
+                inner.end_headers()
+
+            def log_message(inner, *_: object) -> None:  # noqa: N805 - as above
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", port), Handler)
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def test_bought_attention_reaches_webhook_exit_code_and_state(tmp_path: Path) -> None:
+    acts = community()
+    until = START_MS - 1 + 4 * WEEK_MS
+    kept = np.flatnonzero(acts.occurred_ms <= until)
+    write_activity(acts.take(kept), tmp_path / "activity.parquet")
+    hook = Hook()
+    try:
+        (tmp_path / "hook").write_text(f"http://127.0.0.1:{hook.port}/hook\n")
+        words = [
+            "monitor", str(tmp_path / "activity.parquet"), "--once", "--as-of", "latest", "--rate", "0.05",
+            "--state", str(tmp_path / "st.json"), "--webhook-file", str(tmp_path / "hook"), "--allow-private",
+        ]  # fmt: skip
+        code, text, _ = run(*words)
+        who = {one["who"] for one in hook.bodies if one["kind"] == "suspect"}
+        assert code == 3 and who >= {"bot-clock", "bot-likes-1", "bot-likes-2"}
+        assert "warning: engagement stands out: bot-clock" in text
+        assert set(json.loads((tmp_path / "st.json").read_text())["members"]) == who
+        posted = len(hook.bodies)
+        code, text, err = run(*words)
+        assert code == 0 and len(hook.bodies) == posted
+        assert "warning:" not in text and "engagement stands out" not in err
+    finally:
+        hook.close()
+
+
+def test_an_outage_of_the_webhook_loses_no_warning(tmp_path: Path) -> None:
+    file, state = tmp_path / "feed.csv", tmp_path / "state.json"
+    file.write_text(HEADER + "".join(history(burst=60)))
+    down = Hook()
+    down.close()  # nobody listens there now
+    (tmp_path / "hook").write_text(f"http://127.0.0.1:{down.port}/hook\n")
+    words = [
+        "monitor", str(file), "--once", "--as-of", format_time(NOW_MS), "--no-suspects", "--json",
+        "--state", str(state), "--webhook-file", str(tmp_path / "hook"), "--allow-private",
+    ]  # fmt: skip
+    code, text, _ = run(*words)
+    document = json.loads(text)
+    assert code == 3 and document["waiting"] == {"log": 0, "webhook": 1}
+    assert document["warnings"][0]["delivered"] == {"log": True, "webhook": False}
+    up = Hook(down.port)
+    try:
+        code, text, _ = run(*words)
+        assert code == 0 and [one["kind"] for one in up.bodies] == ["burst"]
+        assert json.loads(text)["waiting"] == {"log": 0, "webhook": 0}
+        run(*words)
+        assert len(up.bodies) == 1, "delivered once"
+    finally:
+        up.close()
+
+
+@pytest.mark.parametrize("minutes", [5, 60])
+def test_the_newest_row_of_counts_is_seen(tmp_path: Path, minutes: int) -> None:
+    file, chance = tmp_path / "counts.csv", np.random.default_rng(0)
+    each = minutes * 60_000
+    times = range(NOW_MS - 8 * WEEK_MS, NOW_MS, each)
+    counts = [int(count) for count in chance.poisson(20, size=len(times))]
+    counts[-1] += 4_000
+    file.write_text(
+        "time,n\n" + "".join(f"{format_time(at)},{n}\n" for at, n in zip(times, counts, strict=True))
+    )
+    code, text, _ = run("monitor", str(file), "--once", "--as-of", "latest", "--json")
+    document = json.loads(text)
+    assert document["untilMs"] == NOW_MS
+    assert code == 3 and [one["kind"] for one in document["warnings"]] == ["burst"]
+    _, text, _ = run("forecast", str(file), "--json")
+    assert json.loads(text)["outlooks"][0]["forecasts"][0]["beginMs"] == NOW_MS
+
+
+def test_a_threshold_that_is_not_known_is_null_in_json(tmp_path: Path) -> None:
+    file, chance = tmp_path / "counts.csv", np.random.default_rng(0)
+    times = range(NOW_MS - 60 * HOUR_MS, NOW_MS, HOUR_MS // 12)
+    file.write_text("time,n\n" + "".join(f"{format_time(at)},{chance.poisson(9)}\n" for at in times))
+    feed = Feed(file)
+    monitor = Monitor(feed, MonitorSettings(step_ms=HOUR_MS // 12, detector=DetectorSettings(rate=0.05)))
+    body = json.loads(json.dumps(monitor.look(now_ms=NOW_MS).to_json(), allow_nan=False))
+    assert body["detector"]["trainedSteps"] == 360 and body["detector"]["below"] is None
+
+
+def test_an_epoch_is_as_long_as_the_last_published_one(tmp_path: Path) -> None:
+    file = tmp_path / "feed.csv"
+    file.write_text(HEADER + "".join(history(4)))
+    publish_all(tmp_path / "epochs")
+    words = ["monitor", str(file), "--once", "--as-of", format_time(NOW_MS), "--no-suspects", "--json"]
+    for more, hours in (
+        ((), 168),
+        (("--epochs", str(tmp_path / "epochs")), EPOCH // HOUR_MS),
+        (("--epochs", str(tmp_path / "epochs"), "--epoch-length", "2d"), 48),
+    ):
+        _, text, _ = run(*words, *more)
+        assert json.loads(text)["outlooks"][0]["forecasts"][2]["hours"] == hours
+
+
+def test_the_monitor_forecasts_fees(tmp_path: Path) -> None:
+    file, fees = tmp_path / "feed.csv", tmp_path / "fees.csv"
+    file.write_text(HEADER + "".join(history(4)))
+    hours = [f"{format_time(NOW_MS - hour * HOUR_MS)},{hour % 5}\n" for hour in range(500, 0, -1)]
+    fees.write_text("time,credits\n" + "".join(hours))
+    words = ["monitor", str(file), "--once", "--as-of", format_time(NOW_MS), "--no-suspects", "--json"]
+    _, text, _ = run(*words, "--fees", str(fees))
+    assert [one["quantity"] for one in json.loads(text)["outlooks"]] == ["activity", "fees"]
+    metrics = Metrics()
+    monitor = Monitor(
+        Feed(file),
+        MonitorSettings(),
+        metrics=metrics,
+        fees=lambda: read_counts(fees, step_ms=HOUR_MS, name="fees"),
+    )
+    monitor.look(now_ms=NOW_MS)
+    found = exposed(metrics)
+    assert found['timebank_attention_forecast{bound="value",horizon="day",quantity="fees"}'] > 0
+    fees.unlink()
+    with pytest.raises(UsageError, match="no such file"):
+        run(*words, "--fees", str(fees))
+    seen = monitor.look(now_ms=NOW_MS + HOUR_MS)
+    assert len(seen.outlooks) == 1 and any("fees" in note for note in seen.notes), (
+        "and the feed is still seen"
+    )
 
 
 def test_a_feed_that_comes_late_is_looked_at_late(tmp_path: Path) -> None:
@@ -323,6 +496,18 @@ def test_monitor_refusals(tmp_path: Path) -> None:
     for words in (["--json"], ["--as-of", "latest"], ["--step", "7m", "--once"], ["--rate", "2", "--once"]):
         with pytest.raises(TimebankError):
             run("monitor", str(file), *words)
+    for option, texts in {
+        "--train": ("1e9", "1", "0", "-1", "nan", "inf"),
+        "--rate": ("0", "-0.1", "nan", "0.3"),
+        "--cool-down": ("0s", "-1h", "500d"),
+        "--fresh": ("1m", "400d"),
+        "--poll": ("1ms", "2d"),
+        "--lag": ("-1s", "500d"),
+        "--epoch-length": ("1m", "2000d"),
+    }.items():
+        for text in texts:
+            with pytest.raises(UsageError, match=option):
+                run("monitor", str(file), "--once", f"{option}={text}")
     with pytest.raises(UsageError, match="no http") as error:
         run("monitor", str(file), "--once", "--webhook-file", str(hook))
     assert "s3cret" not in str(error.value)

@@ -3,6 +3,7 @@
 suspects
 ├── a clockwork, one whose likes are bought, and a ring stand out, each with its reason
 ├── who is honest is held at the stated rate at most, over many communities
+├── the same where only two earlier spans are known
 ├── order of the acts and names of the members decide nothing
 ├── without history the present span stands in, and no more than the rate are held
 ├── offers are judged like members; acts of no offer are left out
@@ -167,6 +168,18 @@ def test_honest_members_are_held_at_the_stated_rate_at_most() -> None:
     assert scored > 900
     assert held / scored <= 0.05 + 0.02
     assert held > 0, "who never holds would pass too"
+
+
+def test_a_small_reference_keeps_the_stated_rate() -> None:
+    held = scored = 0
+    for seed in range(60):
+        verdict = judged(community(seed, people=35, bots=False), 2)
+        assert verdict.reference <= 70
+        held += len(verdict.held)
+        scored += len(verdict.found)
+    # Two earlier spans of 35 members: the plain quantile holds 5 %; three standard errors are 0.011.
+    assert scored > 2_000
+    assert 0.01 < held / scored <= 0.03 + 0.011
 
 
 @settings(max_examples=10, deadline=None)
@@ -466,7 +479,13 @@ def test_planted_bots_in_a_real_community() -> None:
     assert figures["held"]["bought likes"] >= 0.9
     assert figures["held"]["ring of four"] >= 0.8
     assert figures["honest_held_of_scored"] <= 0.05
-    assert figures["honest_scored"] > 100
+    # Each member of each span once, however often bots are planted beside them.
+    assert figures["honest_scored"] == module.measure(folder, plants=1)["honest_scored"] >= 50
+    low, high = figures["honest_held_interval"]
+    assert low < figures["honest_held_of_scored"] < high
+    assert figures["honest_held"] == round(figures["honest_held_of_scored"] * figures["honest_scored"])
+    with pytest.raises(AttentionError, match="needs 33"):
+        module.measure(folder, days=7, plants=1)
 
 
 def test_who_signs_needs_the_file(bench: Bench, embedded_world: World, tmp_path: Path) -> None:

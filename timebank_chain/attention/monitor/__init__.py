@@ -1,9 +1,10 @@
 """What is going on, and what comes next: takes the feed, gives level, trend, season, forecasts and warnings.
 
-``series`` counts by time, ``forecast`` looks ahead, ``detect`` finds what does not fit, ``warn`` says it
-once, ``feed`` and ``run`` follow a feed as it grows, ``metrics``, ``serve`` and ``dashboard`` show it,
-``ledger`` reads value, mint and fees, ``plots`` draws. ``suspicion`` tells whose engagement looks bought or
-automated, and ``holds`` keeps such acts out of an epoch until a person released them.
+``series`` counts by time, ``forecast`` (with ``holt``) looks ahead, ``detect`` finds what does not fit,
+``warn`` says it once, ``outbox`` hands it to whoever listens, ``state`` remembers both, ``feed`` and
+``run`` follow a feed as it grows, ``metrics``, ``serve`` and ``dashboard`` show it, ``ledger`` reads value,
+mint and fees, ``plots`` draws. ``suspicion`` tells whose engagement looks bought or automated, and
+``holds`` keeps such acts out of an epoch until a person released them.
 
 What needs libraries of the extra ``models`` is imported where it is used.
 """

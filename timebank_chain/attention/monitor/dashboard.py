@@ -68,7 +68,12 @@ def _panel(number: int, title: str, shown: list[Metric]) -> dict[str, Any]:
 
 
 def _expression(one: Metric) -> str:
+    if one.kind == COUNTER and one.labels:
+        # What the first look counts stands there at the first scrape, and is no increase to Prometheus: of a
+        # counter that was not there an hour ago, everything is of this hour.
+        return f"({one.name} unless {one.name} offset 1h) or increase({one.name}[1h])"
     if one.kind == COUNTER:
+        # The first look reads the whole history; that is not what came in an hour.
         return f"increase({one.name}[1h])"
     if one.name.endswith("_timestamp_seconds"):
         return f"time() - {one.name}"

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.attention.extra import need
-from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, WEEK_MS, Series
+from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, MAX_STEPS, WEEK_MS, Series
 from timebank_chain.errors import AttentionError
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ class DetectorSettings:
     rate
         Share of ordinary steps warned of, bursts and lulls together.
     train
-        Share of the series thresholds are taken from; or a number of steps, if greater than 1.
+        Share of the series thresholds are taken from, below 1; or a whole number of steps from 2.
     smooth
         Over how many of the last steps differences are averaged for bursts; 0: over an hour's, at least one.
         For lulls over a day's.
@@ -70,8 +70,11 @@ class DetectorSettings:
             raise AttentionError(
                 f"rate of false alarms {self.rate}, not above 0 and up to 0.2", hint="write 0.001"
             )
-        if not self.train > 0:
-            raise AttentionError(f"training part {self.train}, not above 0", hint="write 0.5")
+        if not (0.0 < self.train < 1.0 or (2 <= self.train <= MAX_STEPS and self.train == int(self.train))):
+            raise AttentionError(
+                f"training part {self.train:g} is neither a share between 0 and 1 nor a number of steps",
+                hint="write 0.5",
+            )
         if self.smooth < 0:
             raise AttentionError(f"smoothing over {self.smooth} steps", hint="0 or more")
         if not 0.0 < self.drift_delta < 1.0:
@@ -138,13 +141,19 @@ def judge(series: Series, settings: DetectorSettings) -> Judged:
     Raises
     ------
     AttentionError
-        If a value is infinite, all are missing or nothing ever came, or if the training part is too
-        short for the rate: two tails of ``rate / 2`` need ``2 / rate`` scores.
+        If a value is infinite, all are missing or nothing ever came, if the training part leaves
+        nothing to judge, or is too short for the rate: two tails of ``rate / 2`` need ``2 / rate`` scores.
     """
     values = series.values
     _check(series)
     steps = len(series)
     trained = int(settings.train if settings.train > 1 else settings.train * steps)
+    if trained >= steps:
+        raise AttentionError(
+            f"the training part is to have {trained:,} steps, and there are {steps:,}",
+            where=f"series {series.name!r}",
+            hint="nothing would be left to judge: take a smaller --train or more history",
+        )
     smooth = settings.smooth or max(1, HOUR_MS // series.step_ms)
     slots = max(1, settings.season_ms // series.step_ms)
     warm = _warm_up(trained, slots)

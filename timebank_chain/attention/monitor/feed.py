@@ -21,7 +21,13 @@ from timebank_chain.activity import PUBLIC_SALT_KEY, ActivityTable, clean, read_
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
-from timebank_chain.attention.monitor.series import Series, read_count_rows, series_of_counts, series_of_times
+from timebank_chain.attention.monitor.series import (
+    HOUR_MS,
+    Series,
+    read_count_rows,
+    series_of_counts,
+    series_of_times,
+)
 from timebank_chain.attention.monitor.suspicion import joined
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import LINE_FORMATS, list_feed
@@ -68,7 +74,11 @@ class Feed:
 
     @property
     def latest_ms(self) -> int | None:
-        """When the latest act was done, Unix milliseconds; of counts, the last row's time."""
+        """When the latest act was done, Unix milliseconds; of counts, until when the last row counts.
+
+        A row of counts covers the time until the next would stand there: the middle pause between rows, at
+        most an hour, the longest step.
+        """
         return max((int(part.max()) for part in self._times if len(part)), default=None)
 
     def read(self, *, now_ms: int) -> int:
@@ -123,7 +133,11 @@ class Feed:
             return 0
         self._counts = read_count_rows(self.path)
         self._seen[""] = found
-        self._times = [np.array([time_ms for time_ms, _ in self._counts[-1:]], dtype=np.int64)]
+        times = np.array([time_ms for time_ms, _ in self._counts], dtype=np.int64)
+        pauses = np.diff(times)
+        pauses = pauses[pauses > 0]
+        covered = min(int(np.median(pauses)), HOUR_MS) if len(pauses) else HOUR_MS
+        self._times = [times[-1:] + covered]
         before, self.acts = self.acts, len(self._counts)
         return self.acts - before
 

@@ -29,12 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.attention.extra import need
+from timebank_chain.attention.monitor.holt import HOURS_A_DAY, damped_trend
 from timebank_chain.attention.monitor.series import HOUR_MS, Series
 from timebank_chain.errors import AttentionError
 
 Floats = NDArray[np.float64]
 
-HOURS_A_DAY, HOURS_A_WEEK = 24, 168
+HOURS_A_WEEK = 168
 #: Least history: two weeks tell a season of a week apart from a single week.
 MIN_HOURS = 2 * HOURS_A_WEEK
 #: Older hours are not looked at: two years.
@@ -137,7 +138,7 @@ class Outlook:
     profile
         Weight of each hour of the week from Monday 00:00 UTC, mean 1, float64 of shape (168,).
     season_strength
-        Share of the hourly variance that the profile explains, 0 to 1.
+        Share of the hourly variance that the profile explains, 0 to 1; ``None`` where nothing varies.
     """
 
     quantity: str
@@ -145,7 +146,7 @@ class Outlook:
     level: float
     trend: float
     profile: Floats
-    season_strength: float
+    season_strength: float | None
     forecasts: tuple[Forecast, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def outlook(series: Series, horizons: Mapping[str, int], *, nominal: float = 0.9
         level,
         trend,
         final_profile,
-        min(1.0, max(0.0, explained)),
+        None if np.ptp(hourly.values[~np.isnan(hourly.values)]) == 0 else min(1.0, max(0.0, explained)),
         made,
     )
 
@@ -281,7 +282,7 @@ class _Ways:
         self._sums = np.concatenate([[0.0], np.cumsum(values)])
         self._train = train
         self._levels = {half: _weighted_level(values, self.weights, half) for half in HALF_LIVES_H}
-        self._daily_level, self._daily_trend, self._damping = _holt(values, self.weights, train)
+        self._daily_level, self._daily_trend, self._damping = damped_trend(values, self.weights, train)
 
     def names(self) -> list[str]:
         return ["mean", "last week", *(f"level {half:g} h" for half in HALF_LIVES_H), "trend"]
@@ -337,56 +338,6 @@ def _weighted_level(values: Floats, weights: Floats, half_life_h: float) -> Floa
     above, _ = signal.lfilter([1.0], [1.0, -keep], values, zi=[keep * prior * first])
     below, _ = signal.lfilter([1.0], [1.0, -keep], weights, zi=[keep * prior])
     return np.concatenate([[first], above / np.maximum(below, _EPSILON)])
-
-
-def _holt(values: Floats, weights: Floats, train: int) -> tuple[Floats, Floats, float]:
-    """Return Holt's level and trend (an hour, and its change a day) before each hour, and the damping.
-
-    Days are blocks of 24 hours that end at the hour in question, so there are 24 interleaved series of
-    days; smoothing is fitted once, on the training part.
-    """
-    holt: Any = need("statsmodels.tsa.holtwinters").Holt
-    count = len(values)
-    above = np.concatenate([[0.0], np.cumsum(values)])
-    below = np.concatenate([[0.0], np.cumsum(weights)])
-    ends = np.arange(HOURS_A_DAY, count + 1)
-    daily = (above[ends] - above[ends - HOURS_A_DAY]) / np.maximum(
-        below[ends] - below[ends - HOURS_A_DAY], _EPSILON
-    )
-    level, trend = np.zeros(count + 1), np.zeros(count + 1)
-    level[:HOURS_A_DAY] = values[:HOURS_A_DAY].mean()
-    fit = daily[: max(train - HOURS_A_DAY, 10 * HOURS_A_DAY) : HOURS_A_DAY]
-    smoothing, slope, damping = 0.2, 0.05, 0.9
-    if np.ptp(fit) > 0:
-        # Optimised over a grid of our own: the library's optimiser warns and wanders on counts of nothing.
-        best = np.inf
-        for one in (0.05, 0.1, 0.2, 0.4):
-            for two in (0.02, 0.1):
-                for three in (0.8, 0.9, 0.98):
-                    error = _holt_run(holt, fit, one, two, three)[2]
-                    if error < best:
-                        best, smoothing, slope, damping = error, one, two, three
-    for anchor in range(HOURS_A_DAY):
-        line = daily[anchor::HOURS_A_DAY]
-        if len(line) < 3:
-            continue
-        levels, trends, _ = _holt_run(holt, line, smoothing, slope, damping)
-        at = ends[anchor::HOURS_A_DAY]
-        level[at], trend[at] = np.maximum(levels, 0.0), trends
-    return level, trend, damping
-
-
-def _holt_run(
-    holt: Any, line: Floats, smoothing: float, slope: float, damping: float
-) -> tuple[Floats, Floats, float]:
-    fitted = holt(
-        line,
-        damped_trend=True,
-        initialization_method="known",
-        initial_level=float(line[0]),
-        initial_trend=0.0,
-    ).fit(smoothing_level=smoothing, smoothing_trend=slope, damping_trend=damping, optimized=False)
-    return np.asarray(fitted.level), np.asarray(fitted.trend), float(np.abs(fitted.resid).mean())
 
 
 def _forecast(
@@ -462,7 +413,7 @@ class _Span:
             low, high = (0.0 if low < _NOTHING * self._scale.usual else low), max(0.0, high)
         if self._whole:
             # Acts come whole: nothing lies between two counts.
-            low, high = float(np.floor(low + _EPSILON)), float(np.ceil(high - _EPSILON))
+            low, high = float(np.floor(low + _EPSILON)), float(np.ceil(high - _EPSILON)) + 0.0  # no -0
         return low, high
 
 

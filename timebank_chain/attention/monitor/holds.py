@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from timebank_chain.activity import ActivityTable
+from timebank_chain.attention.monitor.state import write_document
 from timebank_chain.attention.monitor.suspicion import Suspicion, joined
-from timebank_chain.attention.monitor.warn import write_document
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.errors import AttentionError
 from timebank_chain.units import MAX_TIME_MS

@@ -33,6 +33,21 @@ def epoch_series(folder: Path) -> tuple[dict[str, Series], int]:
     return series_of_epochs(epochs, window_ms=window_ms), last.end_ms - last.start_ms
 
 
+def epoch_length_ms(folder: Path) -> int | None:
+    """Return the length of the last published epoch; ``None`` where none is published.
+
+    Raises
+    ------
+    EpochError
+        If it cannot be read.
+    """
+    numbers = published_numbers(folder)
+    if not numbers:
+        return None
+    last = read_epoch(folder, numbers[-1]).header
+    return last.end_ms - last.start_ms
+
+
 def fee_series(timebank: Timebank) -> Series:
     """Return the fees the pool divided by hour, in credits; hours without any are 0.
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from timebank_chain.attention.extra import need
+from timebank_chain.attention.monitor.outbox import OUTCOMES
+from timebank_chain.attention.monitor.warn import WARNING_KINDS
 
 GAUGE, COUNTER = "gauge", "counter"
+#: What becomes of a look.
+DONE, FAILED_LOOK = "done", "failed"
+LOOKS = (DONE, FAILED_LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,9 @@ class Metric:
         Which panel of the dashboard shows it.
     unit
         Grafana's unit of that panel.
+    known
+        Values of the labels that are known from the begin. A counter that appears with its first event has
+        not risen for Prometheus: all are exposed at 0 before.
     """
 
     name: str
@@ -36,6 +46,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     panel: str = ""
     unit: str = "short"
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _PREFIX = "timebank_attention_"
@@ -88,18 +99,45 @@ METRICS: tuple[Metric, ...] = (
         panel="Coverage of the intervals",
         unit="percentunit",
     ),
-    Metric(_PREFIX + "warnings_total", COUNTER, "Warnings given.", ("kind",), panel="Warnings"),
     Metric(
-        _PREFIX + "suppressed_total", COUNTER, "Findings kept back as repeats.", ("kind",), panel="Warnings"
+        _PREFIX + "warnings_total",
+        COUNTER,
+        "Warnings given.",
+        ("kind",),
+        panel="Warnings",
+        known={"kind": WARNING_KINDS},
+    ),
+    Metric(
+        _PREFIX + "suppressed_total",
+        COUNTER,
+        "Findings kept back as repeats.",
+        ("kind",),
+        panel="Warnings",
+        known={"kind": WARNING_KINDS},
     ),
     Metric(
         _PREFIX + "deliveries_total",
         COUNTER,
-        "Warnings handed to a sink, by what became of them.",
+        "Attempts to hand a warning to a sink, and warnings dropped as too many waited.",
         ("sink", "outcome"),
         panel="Deliveries",
+        known={"outcome": OUTCOMES},
     ),
-    Metric(_PREFIX + "looks_total", COUNTER, "Looks at the feed, by outcome.", ("outcome",), panel="Looks"),
+    Metric(
+        _PREFIX + "waiting",
+        GAUGE,
+        "Warnings a sink has not taken yet; they are tried again at every look.",
+        ("sink",),
+        panel="Warnings that wait",
+    ),
+    Metric(
+        _PREFIX + "looks_total",
+        COUNTER,
+        "Looks at the feed, by outcome.",
+        ("outcome",),
+        panel="Looks",
+        known={"outcome": LOOKS},
+    ),
     Metric(
         _PREFIX + "last_step_timestamp_seconds",
         GAUGE,
@@ -117,9 +155,15 @@ METRICS: tuple[Metric, ...] = (
 
 
 class Metrics:
-    """The metrics of one monitor, in a registry of their own."""
+    """The metrics of one monitor, in a registry of their own.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    sinks
+        Names of those who hear of warnings.
+    """
+
+    def __init__(self, sinks: Iterable[str] = ("log",)) -> None:
         client: Any = need("prometheus_client")
         self._registry = client.CollectorRegistry()
         self._render = client.generate_latest
@@ -131,6 +175,12 @@ class Metrics:
             )
             for one in METRICS
         }
+        heard = {"sink": tuple(sinks)}
+        for one in METRICS:
+            known = {**heard, **one.known}
+            if one.labels and all(label in known for label in one.labels):
+                for values in itertools.product(*(known[label] for label in one.labels)):
+                    self._of[one.name.removeprefix(_PREFIX)].labels(*values)
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge, named without the common prefix."""

@@ -1,28 +1,28 @@
 """One look at the feed after the other: count, judge, forecast, warn.
 
 Every look begins from the whole history the feed holds, so a restart needs no model file; what was warned
-of before is remembered (`Suppressor`). Only findings fresh enough are warned of: history is no news.
+of before is remembered, and so is what nobody heard yet (`State`). Only findings fresh enough are warned of:
+history is no news. Members who stand out are warned of once an epoch's length: then their acts are others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from timebank_chain.attention.monitor.detect import BURST, DRIFT, KINDS, LULL, DetectorSettings, Judged, judge
 from timebank_chain.attention.monitor.feed import Feed
 from timebank_chain.attention.monitor.forecast import Outlook, outlook
 from timebank_chain.attention.monitor.metrics import Metrics
+from timebank_chain.attention.monitor.outbox import Outbox, Sink
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
+from timebank_chain.attention.monitor.state import State
 from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, Verdict, spans_of, suspects
-from timebank_chain.attention.monitor.warn import Sink, Suppressor, Warned, deliver
-from timebank_chain.errors import AttentionError
-
-log = structlog.get_logger("timebank.attention")
+from timebank_chain.attention.monitor.warn import SUSPECT, Suppressor, Suspected, Warned
+from timebank_chain.errors import AttentionError, TimebankError
 
 #: Most steps of history that are judged: two years of five minutes.
 MAX_JUDGED = 210_240
@@ -40,6 +40,8 @@ class MonitorSettings:
         Length of an epoch, for its forecast.
     fresh_ms
         Findings older than this are history.
+    cool_down_ms
+        After a warning of a kind, none of it for so long.
     nominal
         Share of intervals meant to hold.
     """
@@ -47,6 +49,7 @@ class MonitorSettings:
     step_ms: int = HOUR_MS
     epoch_ms: int = 7 * DAY_MS
     fresh_ms: int = DAY_MS
+    cool_down_ms: int = 6 * HOUR_MS
     nominal: float = 0.9
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     suspicion: SuspicionSettings = field(default_factory=SuspicionSettings)
@@ -68,7 +71,9 @@ class Look:
     judged
         ``None`` with a reason in ``notes`` while the history is too short.
     warned
-        Warnings given, each with who heard it.
+        Warnings given, each with who heard it; the others hear it at a later look.
+    waiting
+        How many warnings wait to be delivered, by sink.
     verdict
         Whose engagement of the last epoch's length stands out; ``None`` where acts are not kept, or too few.
     """
@@ -78,7 +83,8 @@ class Look:
     refused: int
     judged: Judged | None
     outlooks: tuple[Outlook, ...]
-    warned: tuple[tuple[Warned, dict[str, bool]], ...]
+    warned: tuple[tuple[Warned | Suspected, dict[str, bool]], ...]
+    waiting: dict[str, int]
     verdict: Verdict | None
     notes: tuple[str, ...]
 
@@ -96,12 +102,14 @@ class Look:
                 "stepMs": judged.series.step_ms,
                 "trainedSteps": judged.trained,
                 "falseAlarmRate": judged.rate,
-                "below": judged.below,
+                # Of less than two days no threshold of lulls is known: minus infinity, which JSON has not.
+                "below": judged.below if math.isfinite(judged.below) else None,
                 "above": judged.above,
                 "findings": {kind: sum(one.kind == kind for one in judged.findings) for kind in KINDS},
             },
             "outlooks": [one.to_json() for one in self.outlooks],
             "warnings": [{**warned.to_json(), "delivered": heard} for warned, heard in self.warned],
+            "waiting": self.waiting,
             "suspects": None
             if self.verdict is None
             else {
@@ -119,8 +127,12 @@ class Monitor:
 
     Parameters
     ----------
+    state
+        What was said before; default: nothing, and it is not kept.
     epochs
         Folder of published epochs for value and mint, or ``None``.
+    fees
+        Reads the fees by time anew, or ``None``.
     """
 
     def __init__(
@@ -128,13 +140,17 @@ class Monitor:
         feed: Feed,
         settings: MonitorSettings,
         *,
-        suppressor: Suppressor,
+        state: State | None = None,
         sinks: Sequence[Sink] = (),
         metrics: Metrics | None = None,
         epochs: Path | None = None,
+        fees: Callable[[], Series] | None = None,
     ) -> None:
-        self._feed, self._settings, self._epochs = feed, settings, epochs
-        self._suppressor, self._sinks, self._metrics = suppressor, sinks, metrics
+        self._feed, self._settings, self._epochs, self._fees = feed, settings, epochs, fees
+        self._state, self._metrics = state or State(), metrics
+        self._outbox = Outbox(sinks, self._state)
+        self._kinds = Suppressor(settings.cool_down_ms, self._state.kinds)
+        self._members = Suppressor(max(settings.epoch_ms, settings.cool_down_ms), self._state.members)
         self._forecast_at = -1
         self._outlooks: tuple[Outlook, ...] = ()
         self._verdict: Verdict | None = None
@@ -157,6 +173,8 @@ class Monitor:
             If the feed cannot be read.
         """
         feed, settings = self._feed, self._settings
+        if self._outbox.retry():
+            self._state.save()
         feed.read(now_ms=now_ms)
         until = now_ms if as_of_ms is None else as_of_ms
         if until < 0:
@@ -168,12 +186,15 @@ class Monitor:
             judged = judge(series, settings.detector)
         except AttentionError as error:
             notes.append(f"nothing is judged: {error.message}")
+        suspected: list[Suspected] = []
         if self._forecast_at != until // HOUR_MS:
             self._forecast(series)
-            self._suspect(until)
+            suspected = self._suspect(until)
             self._forecast_at = until // HOUR_MS
         notes += self._notes
-        warned = self._warn(judged, until)
+        said: list[Warned | Suspected] = [*self._found(judged, until), *suspected]
+        warned = [(one, self._outbox.hand(one.to_json())) for one in said]
+        self._state.save()
         seen = Look(
             series.end_ms,
             feed.acts,
@@ -181,6 +202,7 @@ class Monitor:
             judged,
             self._outlooks,
             tuple(warned),
+            self._outbox.waiting,
             self._verdict,
             tuple(notes),
         )
@@ -197,6 +219,14 @@ class Monitor:
                 quantities += epoch_series(self._epochs)[0].values()
             except AttentionError as error:
                 notes.append(f"no forecast of value and mint: {error.message}")
+        if self._fees is not None:
+            try:
+                quantities.append(self._fees())
+            except (TimebankError, OSError) as error:
+                # A chain that is away, or a file being written, is no reason to look away from the feed.
+                notes.append(
+                    f"no forecast of fees: {error.message if isinstance(error, TimebankError) else error}"
+                )
         made = []
         for one in quantities:
             try:
@@ -205,63 +235,53 @@ class Monitor:
                 notes.append(f"no forecast of {one.name}: {error.message}")
         self._outlooks, self._notes = tuple(made), tuple(notes)
 
-    def _suspect(self, until_ms: int) -> None:
-        """Judge the members of the last epoch's length of acts, and say who stands out anew."""
+    def _suspect(self, until_ms: int) -> list[Suspected]:
+        """Judge the members of the last epoch's length of acts; return who is to be warned of."""
         acts = self._feed.table()
         if acts is None:
-            return
-        before = set() if self._verdict is None else {one.who for one in self._verdict.held}
+            return []
         span, earlier = spans_of(
             acts, Praise.none(), start_ms=until_ms - self._settings.epoch_ms, end_ms=until_ms
         )
         try:
-            self._verdict = suspects(span, earlier, self._settings.suspicion)
+            verdict = self._verdict = suspects(span, earlier, self._settings.suspicion)
         except AttentionError as error:
             self._verdict = None
             self._notes += (f"no member is judged: {error.message}",)
-            return
-        for one in self._verdict.held:
-            if one.who not in before:
-                log.warning(
-                    "engagement stands out",
-                    who=one.who,
-                    acts=one.acts,
-                    score=round(one.score, 2),
-                    threshold=round(self._verdict.threshold, 2),
-                    reasons=[reason.text for reason in one.reasons],
-                )
+            return []
+        said = []
+        for one in verdict.held:
+            kept = self._members.admit(one.who, until_ms)
+            if kept is not None:
+                said.append(Suspected(one, until_ms, verdict.threshold, verdict.rate, kept))
+        self._members.forget(until_ms)
+        return said
 
-    def _warn(self, judged: Judged | None, until_ms: int) -> list[tuple[Warned, dict[str, bool]]]:
+    def _found(self, judged: Judged | None, until_ms: int) -> list[Warned]:
+        """Return the fresh findings to warn of."""
         if judged is None:
             return []
         fresh = [one for one in judged.findings if one.at_ms > until_ms - self._settings.fresh_ms]
-        before = {kind: self._suppressor.kept_back(kind) for kind in KINDS}
-        said = []
-        for finding, kept in self._suppressor.sift(fresh):
-            rate = None if finding.kind == DRIFT else judged.rate
-            warned = Warned(judged.series.name, finding, rate, kept)
-            heard = deliver(warned, self._sinks)
-            said.append((warned, heard))
-            before[finding.kind] = 0
-            if self._metrics is not None:
-                self._metrics.add("warnings_total", kind=finding.kind)
-                for sink, done in heard.items():
-                    self._metrics.add(
-                        "deliveries_total", sink=sink, outcome="delivered" if done else "failed"
-                    )
-        if fresh:
-            self._suppressor.save()
-        if self._metrics is not None:
-            for kind in KINDS:
-                self._metrics.add(
-                    "suppressed_total", max(0, self._suppressor.kept_back(kind) - before[kind]), kind=kind
-                )
-        return said
+        return [
+            Warned(judged.series.name, one, None if one.kind == DRIFT else judged.rate, kept)
+            for one, kept in self._kinds.sift(fresh)
+        ]
 
     def _show(self, seen: Look, metrics: Metrics) -> None:
         for name, count in (("acts_total", seen.acts), ("refused_total", seen.refused)):
             metrics.add(name, max(0, count - self._counted.get(name, 0)))
             self._counted[name] = count
+        for warned, _ in seen.warned:
+            metrics.add("warnings_total", kind=warned.kind)
+        for (sink, outcome), count in self._outbox.counts.items():
+            metrics.add("deliveries_total", count, sink=sink, outcome=outcome)
+        self._outbox.counts.clear()
+        for kind, count in (*self._kinds.kept_back.items(), (SUSPECT, self._members.kept_back.total())):
+            metrics.add("suppressed_total", count, kind=kind)
+        self._kinds.kept_back.clear()
+        self._members.kept_back.clear()
+        for sink, count in seen.waiting.items():
+            metrics.set("waiting", count, sink=sink)
         metrics.set("last_step_timestamp_seconds", seen.until_ms / 1_000)
         if seen.judged is not None:
             judged = seen.judged

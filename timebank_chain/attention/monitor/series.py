@@ -27,6 +27,8 @@ DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
 #: Most steps of one series: two centuries of hours, eighteen years of five minutes.
 MAX_STEPS = 1_900_000
+#: Greatest count of a row: beyond, float64 hardly tells neighbours apart.
+MAX_COUNT = 1e15
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -153,8 +155,8 @@ def read_count_rows(path: Path | str) -> list[tuple[int, float]]:
     Raises
     ------
     AttentionError
-        If a time is none or runs backwards, a count is negative or not finite, or a row has not two cells;
-        naming the line.
+        If a time is none or runs backwards, a count is not from 0 to ``MAX_COUNT``, or a row has not two
+        cells; naming the line.
     """
     where = str(path)
     with open_input(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as text:
@@ -218,9 +220,9 @@ def _count_rows(reader: Iterable[list[str]], where: str) -> Iterator[tuple[int, 
             count = float(cells[1])
         except ValueError:
             count = math.nan
-        if not math.isfinite(count) or count < 0:
+        if not 0 <= count <= MAX_COUNT:  # never true of NaN
             raise AttentionError(
-                f"not a count: {cells[1]!r}", where=place, hint="a finite number, not below zero"
+                f"not a count: {cells[1]!r}", where=place, hint=f"a number from 0 to {MAX_COUNT:g}"
             )
         before = time_ms
         yield time_ms, count

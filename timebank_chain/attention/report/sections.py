@@ -46,12 +46,16 @@ def forecast_section(
         ],
     )
     first = outlooks[0]
+    season = (
+        "Every hour had the same value: nothing varies."
+        if first.season_strength is None
+        else f"The hour of the week explains {first.season_strength:.0%} of the hourly variance."
+    )
     return Section(
         "What comes next",
         source,
         parts=[
-            f"{first.quantity}: {first.level:,.4g} a day, trend {first.trend:+,.3g} a day. "
-            f"The hour of the week explains {first.season_strength:.0%} of the hourly variance.",
+            f"{first.quantity}: {first.level:,.4g} a day, trend {first.trend:+,.3g} a day. {season}",
             Picture(lambda: forecast_figure(series, first), f"{series.name} so far and its forecast"),
             table,
             *notes,

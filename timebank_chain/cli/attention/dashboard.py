@@ -25,7 +25,7 @@ def command(
     import json
 
     from timebank_chain.attention.monitor.dashboard import dashboard
-    from timebank_chain.attention.monitor.warn import write_document
+    from timebank_chain.attention.monitor.state import write_document
 
     if output is None:
         sys.stdout.write(json.dumps(dashboard(), indent=2) + "\n")

@@ -38,6 +38,9 @@ EpochLength = Annotated[
     str | None,
     typer.Option("--epoch-length", metavar="TIME", help="Default: as the last published epoch, else 7d."),
 ]
+FeesFile = Annotated[
+    Path | None, typer.Option("--fees", metavar="FILE", help="Fees by time, CSV: time, credits.")
+]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")]
 
 
@@ -49,9 +52,7 @@ def command(
         float, typer.Option("--interval", metavar="SHARE", min=0.5, max=0.99, help="Nominal coverage.")
     ] = 0.9,
     as_of: AsOf = "latest",
-    fees: Annotated[
-        Path | None, typer.Option("--fees", metavar="FILE", help="Fees by time, CSV: time, credits.")
-    ] = None,
+    fees: FeesFile = None,
     plot: Plot = None,
     epochs: EpochsFolder = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
@@ -148,10 +149,13 @@ def print_outlooks(made: list[Outlook]) -> None:
         ],
     )
     for one in made:
+        season = (
+            "every hour had the same value: nothing varies, and intervals without width say no more than that"
+            if one.season_strength is None
+            else f"the hour of the week explains {one.season_strength:.0%} of the hourly variance"
+        )
         out().print(
-            f"{one.quantity}: {one.level:,.4g} a day, trend {one.trend:+,.3g} a day; the hour of the week "
-            f"explains {one.season_strength:.0%} of the hourly variance",
-            markup=False,
+            f"{one.quantity}: {one.level:,.4g} a day, trend {one.trend:+,.3g} a day; {season}", markup=False
         )
 
 

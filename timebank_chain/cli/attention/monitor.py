@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from timebank_chain.cli.attention.forecast import (
     AsOf,
     EpochLength,
     FeedPath,
+    FeesFile,
     MappingFile,
     Plot,
     Step,
@@ -20,19 +22,32 @@ from timebank_chain.cli.attention.forecast import (
     open_feed,
     print_outlooks,
 )
-from timebank_chain.cli.options import AsJson, EpochsFolder, whole_seconds
+from timebank_chain.cli.options import (
+    DEFAULT_RPC_URL,
+    AsJson,
+    DeploymentFile,
+    EpochsFolder,
+    RpcUrl,
+    whole_seconds,
+)
 from timebank_chain.cli.oracle_session import log_to_stderr, stop_on_signals
 from timebank_chain.cli.output import out, print_json, say
 from timebank_chain.errors import TimebankError, UsageError
-from timebank_chain.units import format_time
+from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
     from timebank_chain.attention.monitor.metrics import Metrics
+    from timebank_chain.attention.monitor.outbox import Sink
     from timebank_chain.attention.monitor.run import Look, Monitor
-    from timebank_chain.attention.monitor.warn import Sink
+    from timebank_chain.attention.monitor.series import Series
 
 #: So many failed looks in a row, and the monitor is not ready.
 _FAILURES = 3
+#: Most a rate of false alarms may be, as in the detector's settings.
+_MOST_RATE = 0.2
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+_YEAR_MS = 366 * _DAY_MS
 _MAX_ADDRESS_BYTES = 1 << 13
 
 
@@ -52,7 +67,11 @@ def command(
     ] = 0.5,
     cool_down: Annotated[
         str,
-        typer.Option("--cool-down", metavar="TIME", help="After a warning, none of its kind for so long."),
+        typer.Option(
+            "--cool-down",
+            metavar="TIME",
+            help="After a warning, none of its kind for so long; of a member, an epoch's length at least.",
+        ),
     ] = "6h",
     fresh: Annotated[
         str, typer.Option("--fresh", metavar="TIME", help="Older findings are history, not warned of.")
@@ -74,9 +93,10 @@ def command(
     ] = "0s",
     epoch_length: EpochLength = None,
     epochs: EpochsFolder = None,
+    fees: FeesFile = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FILE", help="Where it is kept what was warned of."),
+        typer.Option("--state", metavar="FILE", help="Where what was said, and not heard yet, is kept."),
     ] = None,
     webhook_file: Annotated[
         Path | None,
@@ -101,6 +121,8 @@ def command(
     ] = False,
     as_of: AsOf = None,
     plot: Plot = None,
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
     json_logs: Annotated[
         bool, typer.Option("--json-logs", help="Log lines as JSON (standard error).")
     ] = False,
@@ -109,7 +131,10 @@ def command(
     """Watch a feed: forecasts, and warnings of bursts, lulls, drift and bought attention.
 
     Serves /metrics (Prometheus), /live and /ready. Warnings go to the log and, if named, a webhook; after
-    one, others of its kind are kept back for a while. Ends promptly on SIGTERM or Ctrl-C.
+    one, others of its kind (of the same member) are kept back for a while. What the webhook does not take is
+    kept in --state and tried again at every look. Ends promptly on SIGTERM or Ctrl-C.
+
+    Fees are forecast from the chain (--deployment) or a file (--fees), value and mint from --epochs.
 
     A feed of acts that wait for reactions ends an observation window ago: without --lag that is silence.
 
@@ -128,32 +153,41 @@ def command(
 
         picture_kind(plot)
     from timebank_chain.attention.monitor.detect import DetectorSettings
+    from timebank_chain.attention.monitor.outbox import LogSink, WebhookSink
     from timebank_chain.attention.monitor.run import Monitor, MonitorSettings
-    from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
-    from timebank_chain.attention.monitor.warn import LogSink, Suppressor, WebhookSink
+    from timebank_chain.attention.monitor.series import HOUR_MS
+    from timebank_chain.attention.monitor.state import State
     from timebank_chain.oracle.clock import SystemClock
 
     step_ms = duration(step, "--step")
     if step_ms > HOUR_MS or HOUR_MS % step_ms:
         raise UsageError(f"--step: {step} does not divide an hour", hint="write 5m, 15m or 1h")
+    if not 0.0 < rate <= _MOST_RATE:
+        raise UsageError(f"--rate: {rate:g} is not above 0 and up to {_MOST_RATE:g}", hint="write 0.01")
+    if not 0.0 < train < 1.0:
+        raise UsageError(f"--train: {train:g} is not between 0 and 1", hint="write 0.5: half the history")
     settings = MonitorSettings(
         step_ms=step_ms,
-        epoch_ms=7 * DAY_MS if epoch_length is None else duration(epoch_length, "--epoch-length"),
-        fresh_ms=duration(fresh, "--fresh"),
+        epoch_ms=_epoch_ms(epoch_length, epochs),
+        fresh_ms=_bounded(fresh, "--fresh", step_ms),
+        cool_down_ms=_bounded(cool_down, "--cool-down", 1_000),
         detector=DetectorSettings(rate=rate, train=train),
     )
     lag_ms = 1_000 * whole_seconds(lag, "--lag")
-    pause_s = duration(poll, "--poll") / 1_000
+    if lag_ms > _YEAR_MS:
+        raise UsageError(f"--lag: {lag} is more than a year", hint="write 7d")
+    pause_s = _bounded(poll, "--poll", 1_000, _DAY_MS) / 1_000
     stop = threading.Event()
     clock = SystemClock(stop)
     log_to_stderr(as_json=json_logs)
     sinks: list[Sink] = [LogSink()]
     if webhook_file is not None:
         sinks.append(WebhookSink(_address(webhook_file), sleep=clock.sleep, allow_private=allow_private))
-    suppressor = Suppressor.load(state, duration(cool_down, "--cool-down"))
+    remembered = State.load(state)
+    read_fees = _fees(fees, deployment, rpc_url)
     source = open_feed(feed, mapping, keep_acts=suspects)
     if once:
-        monitor = Monitor(source, settings, suppressor=suppressor, sinks=sinks, epochs=epochs)
+        monitor = Monitor(source, settings, state=remembered, sinks=sinks, epochs=epochs, fees=read_fees)
         now_ms = clock.now_ms()
         seen = monitor.look(now_ms=now_ms, as_of_ms=moment(as_of, now_ms - lag_ms))
         _report(seen, plot, as_json=as_json)
@@ -164,8 +198,10 @@ def command(
 
     # From here on a signal asks; a single look may be interrupted.
     stop_on_signals(stop)
-    metrics = Metrics()
-    monitor = Monitor(source, settings, suppressor=suppressor, sinks=sinks, metrics=metrics, epochs=epochs)
+    metrics = Metrics([sink.name for sink in sinks])
+    monitor = Monitor(
+        source, settings, state=remembered, sinks=sinks, metrics=metrics, epochs=epochs, fees=read_fees
+    )
     _watch(monitor, metrics, stop, host=host, port=port, pause_s=pause_s, lag_ms=lag_ms)
 
 
@@ -240,8 +276,50 @@ def _report(seen: Look, plot: Path | None, *, as_json: bool) -> None:
         out().print(f"stands out: {one.who}, {one.acts} acts: {one.reasons[0].text}", markup=False)
     for warned, _ in seen.warned:
         out().print(f"warning: {warned.message}", markup=False)
+    for sink, count in seen.waiting.items():
+        if count:
+            out().print(f"{count} warnings wait for the {sink}", markup=False)
     if plot is not None:
         say(f"picture: {plot}")
+
+
+def _bounded(text: str, option: str, least_ms: int, most_ms: int = _YEAR_MS) -> int:
+    found = duration(text, option)
+    if not least_ms <= found <= most_ms:
+        raise UsageError(
+            f"{option}: {text} is not from {format_duration(least_ms)} to {format_duration(most_ms)}",
+            hint=f"write {option} 6h" if option != "--poll" else "write --poll 30s",
+        )
+    return found
+
+
+def _epoch_ms(epoch_length: str | None, epochs: Path | None) -> int:
+    """Return the epoch's length: as told, else as the last published epoch's, else a week."""
+    if epoch_length is not None:
+        return _bounded(epoch_length, "--epoch-length", _HOUR_MS)
+    if epochs is not None:
+        from timebank_chain.attention.monitor.ledger import epoch_length_ms
+
+        return epoch_length_ms(epochs) or 7 * _DAY_MS
+    return 7 * _DAY_MS
+
+
+def _fees(file: Path | None, deployment: Path | None, rpc_url: str) -> Callable[[], Series] | None:
+    """Return what reads the fees anew at every forecast; a file that is none is refused at once."""
+    if file is not None:
+        from timebank_chain.attention.monitor.series import HOUR_MS, read_counts
+
+        if not file.is_file():
+            raise UsageError(f"--fees: no such file: {file}", hint="CSV of two columns: time, credits")
+        read_counts(file, step_ms=HOUR_MS, name="fees")
+        return lambda: read_counts(file, step_ms=HOUR_MS, name="fees")
+    if deployment is None:
+        return None
+    from timebank_chain.attention.monitor.ledger import fee_series
+    from timebank_chain.cli.options import open_system
+
+    system = open_system(rpc_url, deployment)
+    return lambda: fee_series(system)
 
 
 def _address(path: Path) -> str:
