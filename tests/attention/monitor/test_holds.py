@@ -226,6 +226,7 @@ def test_an_act_that_never_was_is_not_paid(bench: Bench) -> None:
         ({"records": 2 * ["ab" * 32]}, "not one record id an act"),
         ({"entered": "x"}, "record ids"),
         ({"erased": 1}, "neither true nor false"),
+        ({"erased": True}, "something else than hashes"),
     ],
 )
 def test_what_contradicts_itself_is_no_file_of_holds(tmp_path: Path, odd: dict[str, Any], why: str) -> None:

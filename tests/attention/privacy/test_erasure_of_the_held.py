@@ -5,6 +5,7 @@ export ............ has the hold with its reasons
 erase ............. no name, act or reason of theirs in the file of holds; the dry run changes nothing
 after ............. audit is green with the list of the erased, verify too; without the list both fail
 goes on ........... the next epoch is built from what is left, and audited
+earlier ........... a file of holds from before record ids were kept in it, all the same
 only there ........ of whom nothing but a hold is left can be exported and erased as well
 forged ............ acts paid in an epoch, held and released by hand: the audit refuses
 """
@@ -161,6 +162,18 @@ def test_held_released_paid_and_erased(held: Held) -> None:
     assert held.audit(erased=True) == []
     assert held.verify("--erased", held.erased) == 0
     assert held.erase().again and held.erase().nothing_to_do
+
+
+def test_a_file_without_record_ids_is_no_hindrance(held: Held) -> None:
+    document = json.loads(held.holds.read_text())
+    for one in document["holds"]:
+        del one["records"], one["entered"], one["erased"]
+    held.holds.write_text(json.dumps(document))
+    assert held.audit(erased=False) == []
+    held.erase()
+    assert MEMBER not in held.holds.read_text()
+    assert held.audit(erased=True) == []
+    assert held.verify("--erased", held.erased) == 0
 
 
 def test_of_whom_only_a_hold_is_left(held: Held) -> None:

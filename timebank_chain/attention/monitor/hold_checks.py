@@ -105,6 +105,23 @@ class Checker:
                     records.add(bytes.fromhex(entered))
         return frozenset(records)
 
+    def entered_records(self, holds: Sequence[Hold]) -> frozenset[bytes]:
+        """Return the record ids as which published epochs took released acts, as far as the rows are there.
+
+        Files written before these ids were kept do not have them.
+        """
+        records: set[bytes] = set()
+        numbers = set(published_numbers(self._epochs))
+        for one in holds:
+            if one.taken is None or one.taken == one.epoch or one.taken not in numbers:
+                continue
+            span = self._span(one.taken)
+            entered = self._acts.entered(
+                one, self._acts.rows(one), start_ms=span.start_ms, end_ms=span.end_ms
+            )
+            records |= {bytes.fromhex(record) for record in entered if record}
+        return frozenset(records)
+
     def _span(self, number: int) -> Span:
         if number not in self._spans:
             header = read_header(epoch_folder(self._epochs, number), number)

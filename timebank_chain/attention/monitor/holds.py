@@ -51,6 +51,7 @@ ERASED_PREFIX = "erased:"
 REDACTED = "(erased)"
 #: Shorter ids may stand in a sentence by chance.
 _LEAST_NAME = 4
+_ERASED = re.compile(ERASED_PREFIX + r"[0-9a-f]{64}")
 _RECORD = re.compile(r"[0-9a-f]{64}|")
 _REMAKE = "restore the file from a copy: it alone knows what is held and which epoch took what was released"
 
@@ -493,6 +494,8 @@ def _hold(entry: Any) -> Hold:
     whose = f"the hold of {made.member!r} in epoch {made.epoch}"
     if type(made.erased) is not bool:
         raise ValueError(f"{whose}: field 'erased' is neither true nor false")
+    if made.erased and not all(_ERASED.fullmatch(text) for text in (made.member, *made.acts)):
+        raise ValueError(f"{whose}: it is erased, and something else than hashes stands in it")
     if made.taken is not None and (made.release is None or made.taken < made.epoch):
         raise ValueError(f"{whose}: epoch {made.taken} took what was not released, or not held yet")
     if any(len(ids) not in (0, len(made.acts)) for ids in (made.records, made.entered)):

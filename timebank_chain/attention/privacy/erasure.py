@@ -205,8 +205,10 @@ def erase_person(
         if not dry_run and person.total:
             _remember(before or new_erased(), person, erased_file)
         # The holds next: their acts and released records join the list before any row is gone.
-        for path, count in erase_held(held, member, erased_file, dry_run=dry_run).items():
-            result.changed[str(path)] = count
+        rows = (place.path for place in search.places if place.kind is Kind.ROWS)
+        tables = [path for path in rows if is_activity(path)] if held else []
+        gone = erase_held(held, member, erased_file, tables=tables, epochs=epochs, dry_run=dry_run)
+        result.changed |= {str(path): count for path, count in gone.items()}
         # What a later step needs to know stands in files that are changed later: if this is interrupted,
         # erasing again still finds it.
         order = replace(search, places=tuple(sorted(search.places, key=lambda one: _ORDER[one.kind])))

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from timebank_chain.activity import read_activity
 from timebank_chain.activity.erased import load_erased, new_erased, write_erased
+from timebank_chain.attention.monitor.hold_checks import Checker
 from timebank_chain.attention.monitor.holds import default_path, erase_from_holds, holds_of
 
 _ENDING = ".holds.json"
@@ -36,11 +38,25 @@ def held_pieces(files: Iterable[Path], member: str) -> dict[Path, list[dict[str,
     return {path: pieces for path, pieces in found.items() if pieces}
 
 
-def erase_held(files: Iterable[Path], member: str, erased_file: Path, *, dry_run: bool) -> dict[Path, int]:
+def erase_held(
+    files: Iterable[Path],
+    member: str,
+    erased_file: Path,
+    *,
+    tables: Iterable[Path] = (),
+    epochs: Path | None = None,
+    dry_run: bool = False,
+) -> dict[Path, int]:
     """Take a member out of files of holds; return how many holds changed, or would, per file.
 
     The list of the erased grows first: by the acts, and by the record ids under which epochs took released
     ones, since these stand in no activity table.
+
+    Parameters
+    ----------
+    tables, epochs
+        Activity tables and published epochs, from which those record ids are found where a file written by
+        an earlier release does not have them.
 
     Raises
     ------
@@ -57,6 +73,9 @@ def erase_held(files: Iterable[Path], member: str, erased_file: Path, *, dry_run
         if theirs:
             acts = [act for one in theirs for act in one.acts]
             records = {bytes.fromhex(record) for one in theirs for record in (*one.records, *one.entered)}
+            if epochs is not None and not all(one.entered for one in theirs if one.taken is not None):
+                for table in tables:
+                    records |= Checker(read_activity(table), epochs, None).entered_records(theirs)
             listed = listed.with_person(member, acts, records - {b""})
             write_erased(listed, erased_file)
         changed[path] = erase_from_holds(path, member, erased=listed)
