@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,6 +233,7 @@ class Bench:
 
     def run(self, app: typer.Typer, *words: str) -> dict[str, Any]:
         done = CliRunner().invoke(app, [*words, "--json"])
+        structlog.reset_defaults()  # the log went to the runner's standard error, which is closed now
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         assert done.exit_code == 0, done.output
