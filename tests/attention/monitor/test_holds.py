@@ -39,12 +39,10 @@ from tests.world import World
 from timebank_chain.activity import Members, read_activity, record_ids, write_activity
 from timebank_chain.activity.erased import Erased, new_erased, write_erased
 from timebank_chain.attention.monitor import suspicion
+from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release
 from timebank_chain.attention.monitor.holds import (
-    ERASED_PREFIX,
     REDACTED,
-    Hold,
     HoldsBook,
-    Release,
     erase_from_holds,
     holds_of,
     locked,

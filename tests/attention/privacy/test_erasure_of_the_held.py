@@ -24,7 +24,8 @@ from tests.audit.history import EPOCH_MS, POLICY, START_MS, the_activity, the_po
 from tests.cli.bank_stage import Ran, run
 from tests.world import World, deploy_world
 from timebank_chain.activity import read_activity, write_activity
-from timebank_chain.attention.monitor.holds import Hold, HoldsBook, Release, default_path
+from timebank_chain.attention.monitor.hold import Hold, Release
+from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.attention.privacy.erasure import Erasure, Oracle, erase_person
 from timebank_chain.attention.privacy.person import Search, export_person, find
 from timebank_chain.attention.privacy.places import places

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from timebank_chain.activity import ActivityTable
 from timebank_chain.activity.erased import Erased
+from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold
 from timebank_chain.attention.monitor.hold_rows import RowsOfActs
-from timebank_chain.attention.monitor.holds import ERASED_PREFIX, Hold
 from timebank_chain.epoch import epoch_folder, published_numbers, read_epoch, read_policy
 from timebank_chain.epoch.file import read_header
 from timebank_chain.units import format_time

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timebank_chain.activity import ActivityTable, record_ids
-
-if TYPE_CHECKING:
-    from timebank_chain.attention.monitor.holds import Hold
+from timebank_chain.attention.monitor.hold import Hold
 
 
 class RowsOfActs:
