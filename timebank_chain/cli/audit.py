@@ -87,14 +87,14 @@ def command(
         raise UsageError(f"no such file: {activity}", hint="check --activity")
     if erased is not None and (activity is None or not erased.is_file()):
         raise UsageError(f"--erased {erased}: no such file, or no --activity beside it", hint="check both")
-    with records_file(activity, folder, holds) as records:
+    with records_file(activity, folder, holds, erased) as (records, forgotten):
         report = run_audit(
             connect(rpc_url),
             load_deployment(manifest),
             folder,
             deployment_file=manifest,
             activity=records,
-            erased=erased,
+            erased=forgotten,
             artifacts=artifacts,
             from_block=from_block,
             to_block=to_block,

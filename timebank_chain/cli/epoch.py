@@ -16,7 +16,7 @@ from timebank_chain.cli.epoch_holds import (
     HoldRate,
     HoldsFile,
     PraiseFile,
-    as_published,
+    PublishedHolds,
     holding,
 )
 from timebank_chain.cli.epoch_rate import BuildRate, choose_rates
@@ -178,7 +178,7 @@ def build(
     for current, ((start_ms, end_ms), rate) in enumerate(zip(intervals, rates, strict=True), start=target):
         acts, said = table, None
         if held is not None:
-            acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms)
+            acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms, policy=rules)
         made = build_epoch(
             acts,
             roster,
@@ -267,6 +267,14 @@ def verify(
     ] = None,
     members: MembersFile = None,
     holds: HoldsFile = None,
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased",
+            metavar="FILE",
+            help="Who was erased since, with --activity (default: the oracle's list in EPOCHS, if there).",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute published epochs and name what is wrong.
@@ -284,9 +292,13 @@ def verify(
         raise UsageError(
             "--members tells who is who in an activity table, and none is given", hint="add --activity FILE"
         )
+    if erased is not None and (activity is None or not erased.is_file()):
+        raise UsageError(f"--erased {erased}: no such file, or no --activity beside it", hint="check both")
     numbers, _ = _choose(folder, number)
     wanted = numbers if number is None else [number]
     table = None if activity is None else read_activity(activity)
+    known = None if table is None else PublishedHolds(table, folder, holds, erased)
+    forgotten = frozenset() if known is None else known.forgotten()
     roster = Members() if members is None else load_members(members)
     results: list[dict[str, Any]] = []
     lines: list[str] = []
@@ -295,9 +307,9 @@ def verify(
         published = read_epoch(folder, current)
         policy = read_policy(folder, published.header.policy_hash)
         findings = verify_epoch(published, previous, policy)
-        if table is not None:
-            expected = as_published(table, published, folder, holds)
-            findings += verify_records(published, expected, roster, policy)
+        if known is not None:
+            findings += known.findings(current)
+            findings += verify_records(published, known.table_of(published), roster, policy, forgotten)
         lines += [f"epoch {current}: {finding}" for finding in findings]
         results.append(
             {

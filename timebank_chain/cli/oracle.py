@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain import config
-from timebank_chain.cli.epoch_holds import HoldsFile, as_published
+from timebank_chain.cli.epoch_holds import HoldsFile, as_signed
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -310,7 +310,7 @@ def sign(
         source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known, forgotten)
         if source is not None:
             acts, people = source
-            source = as_published(acts, published, folder, holds), people
+            source = as_signed(acts, published, folder, holds), people
         require_signable(published, previous, rules, source)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")

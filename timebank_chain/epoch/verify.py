@@ -35,7 +35,8 @@ from timebank_chain.valuation.order import leaf_order, not_ascending, repeated_r
 class Finding:
     """One fault: in which part, at which row or field, and what should stand there.
 
-    ``part`` is ``policy``, ``chain``, ``activities``, ``accounts``, ``roots``, ``totals`` or ``source``.
+    ``part`` is ``policy``, ``chain``, ``activities``, ``accounts``, ``roots``, ``totals``, ``source`` or
+    ``holds``.
     """
 
     part: str
@@ -99,11 +100,20 @@ def verify_epoch(published: PublishedEpoch, previous: PublishedEpoch | None, pol
 
 
 def verify_records(
-    published: PublishedEpoch, table: ActivityTable, members: Members, policy: Policy
+    published: PublishedEpoch,
+    table: ActivityTable,
+    members: Members,
+    policy: Policy,
+    forgotten: frozenset[bytes] = frozenset(),
 ) -> list[Finding]:
     """Compare the published activities with an activity table at hand: record ids, accounts, indicators.
 
-    The table may hold acts of other epochs too; within the epoch it must be complete.
+    Parameters
+    ----------
+    table
+        It may hold acts of other epochs too; within the epoch it must be complete.
+    forgotten
+        Record ids of acts that were erased since: published, and nothing is left to compare them with.
     """
     header = published.header
     try:
@@ -113,7 +123,7 @@ def verify_records(
         order, _, _ = leaf_order(expected.account, expected.record_id)
     except TimebankError as error:
         return [Finding("source", error.where or "activity table", error.message)]
-    return _compare_records(published.activities, expected.take(order))
+    return _compare_records(published.activities, expected.take(order), forgotten)
 
 
 def _check_chain(published: PublishedEpoch, previous: PublishedEpoch | None, policy: Policy) -> list[Finding]:
@@ -235,13 +245,19 @@ def _compare_totals(
     ]
 
 
-def _compare_records(published: ActivityRows, expected: Activities) -> list[Finding]:
+def _compare_records(
+    published: ActivityRows, expected: Activities, forgotten: frozenset[bytes]
+) -> list[Finding]:
     def keys(account: NDArray[np.uint8], record: NDArray[np.uint8]) -> list[bytes]:
         return [row.tobytes() for row in np.concatenate([account, record], axis=1)]
 
     found_at = {key: row for row, key in enumerate(keys(published.account, published.record_id))}
     wanted_at = {key: row for row, key in enumerate(keys(expected.account, expected.record_id))}
+    compared: list[int] = []
     for key, row in found_at.items():
+        if key not in wanted_at and key[20:] in forgotten:
+            continue
+        compared.append(row)
         if key not in wanted_at:
             what = f"record 0x{key[20:].hex()} of account 0x{key[:20].hex()} is not in the activity table"
             return [_activity(row, "record_id", what, part="source")]
@@ -249,20 +265,21 @@ def _compare_records(published: ActivityRows, expected: Activities) -> list[Find
         if key not in found_at:
             what = f"record 0x{key[20:].hex()} of account 0x{key[:20].hex()} is missing from the epoch"
             return [Finding("source", "activities.parquet", what)]
-    rows = np.array([wanted_at[key] for key in found_at], dtype=np.int64)
+    mine = np.array(compared, dtype=np.int64)
+    rows = np.array([wanted_at[key] for key in found_at if key in wanted_at], dtype=np.int64)
     sides: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
-        "domain": (published.domain, expected.domain[rows]),
-        "occurred_ms": (published.occurred_ms, expected.occurred_ms[rows]),
-        "interaction_milli": (published.interaction_milli, expected.interaction[rows]),
-        "originality_milli": (published.originality_milli, expected.originality[rows]),
-        "engagement_milli": (published.engagement_milli, expected.engagement[rows]),
+        "domain": (published.domain[mine], expected.domain[rows]),
+        "occurred_ms": (published.occurred_ms[mine], expected.occurred_ms[rows]),
+        "interaction_milli": (published.interaction_milli[mine], expected.interaction[rows]),
+        "originality_milli": (published.originality_milli[mine], expected.originality[rows]),
+        "engagement_milli": (published.engagement_milli[mine], expected.engagement[rows]),
     }
     first = _first_difference(sides)
     if first is None:
         return []
     row, name = first
     found, should = (int(side[row]) for side in sides[name])
-    return [_activity(row, name, f"{found}, the activity table says {should}", part="source")]
+    return [_activity(mine[row], name, f"{found}, the activity table says {should}", part="source")]
 
 
 def _first_difference(sides: dict[str, tuple[NDArray[Any], NDArray[Any]]]) -> tuple[int, str] | None:

@@ -14,95 +14,55 @@ therefore have two ways:
   the record's time is not the act's own is said by its id and by this file: the price of a wrong hold.
 
 What the acts had added to their epoch's totals (fairness, bonus pot) comes an epoch later. An act stands in
-one epoch at most: which one took it is written here before the epoch is published.
+one epoch at most: which one took it is written here before the epoch is published, and ``hold_checks`` holds
+the file against the published epochs, because a file can be written by anybody.
+
+The record ids beside the acts are for the day the raw rows are gone: whoever reads the file then still knows
+which published leaf was whose hold, and that nothing was paid twice. Who is erased leaves their hold behind
+as hashes under the key of the list of the erased, without name, reasons or ids of acts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from timebank_chain.activity import ActivityTable
+from timebank_chain.activity import ActivityTable, record_ids
+from timebank_chain.activity.erased import Erased
+from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release, hold_from_json
+from timebank_chain.attention.monitor.hold_rows import RowsOfActs, as_entered
 from timebank_chain.attention.monitor.state import write_document
 from timebank_chain.attention.monitor.suspicion import Suspicion, joined
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.errors import AttentionError
-from timebank_chain.units import MAX_TIME_MS
 
 SCHEMA = "timebank.attention.holds/1"
+#: What stands for their name in the reasons of others.
+REDACTED = "(erased)"
+#: Shorter ids may stand in a sentence by chance.
+_LEAST_NAME = 4
+
 _REMAKE = "restore the file from a copy: it alone knows what is held and which epoch took what was released"
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Who released a hold, when and why."""
-
-    at_ms: int
-    by: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """One member's acts of one epoch.
-
-    Attributes
-    ----------
-    epoch, end_ms
-        The epoch they settle in, and its end.
-    score, threshold, rate
-        How far the member stood out, beyond what they are held, and the stated share of honest members held.
-    reasons
-        Why, in sentences.
-    acts
-        Ids of the acts.
-    release
-        ``None`` while held.
-    taken
-        The epoch that took the released acts, ``None`` before one did.
-    """
-
-    member: str
-    epoch: int
-    end_ms: int
-    held_at_ms: int
-    score: float
-    threshold: float
-    rate: float
-    reasons: tuple[str, ...]
-    acts: tuple[str, ...]
-    release: Release | None = None
-    taken: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        gone = self.release
-        return {
-            "member": self.member,
-            "epoch": self.epoch,
-            "endMs": self.end_ms,
-            "heldAtMs": self.held_at_ms,
-            "score": self.score,
-            "threshold": self.threshold,
-            "rate": self.rate,
-            "reasons": list(self.reasons),
-            "acts": list(self.acts),
-            "release": None if gone is None else {"atMs": gone.at_ms, "by": gone.by, "reason": gone.reason},
-            "taken": self.taken,
-        }
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Adjusted:
-    """A table as the holds leave it for one epoch: how many acts are held back, and were brought in."""
+    """A table as the holds leave it for one epoch: how many acts are held back, and were brought in.
+
+    ``gone`` names the released acts that have no row any more, with their members: they are not in it.
+    """
 
     table: ActivityTable
     held_back: int
     brought_in: int
+    gone: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -127,12 +87,8 @@ class HoldsBook:
             document = parse_json(read_small(path))
             if not isinstance(document, dict) or document.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is not {SCHEMA}")
-            holds = [_hold(entry) for entry in document["holds"]]
-            seen: set[tuple[str, int]] = set()
-            for one in holds:
-                if (one.member, one.epoch) in seen:
-                    raise ValueError(f"{one.member!r} is held twice in epoch {one.epoch}")
-                seen.add((one.member, one.epoch))
+            holds = [hold_from_json(entry) for entry in document["holds"]]
+            _refuse_twice(holds)
         except (OSError, TooLarge, TooDeep, ValueError, KeyError, TypeError) as error:
             reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise AttentionError(f"not a file of holds: {reason}", where=str(path), hint=_REMAKE) from error
@@ -170,11 +126,13 @@ class HoldsBook:
         at = {(one.member, one.epoch): place for place, one in enumerate(self.holds)}
         fresh = []
         for one in found:
-            ids = tuple(act for act, member in zip(acts.id, acts.member, strict=True) if member == one.who)
+            rows = np.flatnonzero(np.array([member == one.who for member in acts.member], dtype=bool))
+            theirs = acts.take(rows)
+            ids, records = tuple(theirs.id), tuple(row.tobytes().hex() for row in record_ids(theirs))
             place = at.get((one.who, epoch))
             made = Hold(
                 one.who, epoch, end_ms, now_ms, one.score, threshold, rate,
-                tuple(reason.text for reason in one.reasons), ids,
+                tuple(reason.text for reason in one.reasons), ids, records=records,
             )  # fmt: skip
             if place is None:
                 self.holds.append(made)
@@ -195,11 +153,11 @@ class HoldsBook:
             raise AttentionError("a release needs a reason", hint="say what you found: --reason TEXT")
         released = []
         for place, one in enumerate(self.holds):
-            if one.release is None and member in (None, one.member):
+            if one.release is None and not one.erased and member in (None, one.member):
                 self.holds[place] = replace(one, release=Release(now_ms, by, reason.strip()))
                 released.append(self.holds[place])
         if not released:
-            names = sorted({one.member for one in self.holds if one.release is None})
+            names = sorted({one.member for one in self.holds if one.release is None and not one.erased})
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise AttentionError(
                 "nothing is held" if member is None else f"nothing of {member!r} is held",
@@ -211,76 +169,192 @@ class HoldsBook:
     def adjust(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> Adjusted:
         """Return the table to build an epoch from, and note which released acts it takes.
 
-        Raises
-        ------
-        AttentionError
-            If a released act is no longer in the table.
+        A released act without a row (its member was erased, or the row deleted) is left out and named.
         """
+        acts = RowsOfActs(table)
         adjusted = self._adjust(
-            table,
-            epoch,
-            start_ms,
-            end_ms,
-            stays=lambda one: one.release is not None and one.taken in (None, epoch),
+            acts, epoch, start_ms, end_ms, stays=lambda one: one.stays(epoch), as_noted=False
         )
         for place, one in enumerate(self.holds):
-            if one.release is not None and one.taken is None and one.epoch <= epoch:
-                self.holds[place] = replace(one, taken=epoch)
+            if one.erased:
+                continue
+            rows = acts.rows(one)
+            records = _updated(one.records, acts.records(rows))
+            entered = one.entered
+            if one.epoch < epoch and one.stays(epoch):
+                # What has no row is not in the epoch that is built: it entered as nothing.
+                entered = acts.entered(one, rows, start_ms=start_ms, end_ms=end_ms)
+            elif one.epoch == epoch and one.stays(epoch):
+                entered = ()
+            taken = epoch if one.epoch <= epoch and one.stays(epoch) else one.taken
+            self.holds[place] = replace(one, taken=taken, records=records, entered=entered)
         return adjusted
 
     def seen_from(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> Adjusted:
         """Return the table that a published epoch should agree with; nothing is noted."""
-        return self._adjust(table, epoch, start_ms, end_ms, stays=lambda one: one.taken == epoch)
+        return self._adjust(
+            RowsOfActs(table), epoch, start_ms, end_ms, stays=lambda one: one.taken == epoch, as_noted=True
+        )
 
     def with_released(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> ActivityTable:
         """Return the table and the records as which an epoch took released acts, nothing left out."""
         taken = [one for one in self.holds if one.taken == epoch and one.epoch < epoch]
-        brought = _brought_in(table, taken, start_ms=start_ms, end_ms=end_ms)
+        brought, _ = _brought_in(RowsOfActs(table), taken, start_ms=start_ms, end_ms=end_ms, as_noted=True)
         return table if brought is None else joined(table, brought)
 
     def _adjust(
-        self, table: ActivityTable, epoch: int, start_ms: int, end_ms: int, *, stays: Callable[[Hold], bool]
+        self,
+        acts: RowsOfActs,
+        epoch: int,
+        start_ms: int,
+        end_ms: int,
+        *,
+        stays: Callable[[Hold], bool],
+        as_noted: bool,
     ) -> Adjusted:
-        out = {act for one in self.holds if one.epoch == epoch and not stays(one) for act in one.acts}
-        kept = np.array([row for row, act in enumerate(table.id) if act not in out], dtype=np.int64)
-        held_back = len(table) - len(kept)
+        table = acts.table
+        away = [one for one in self.holds if one.epoch == epoch and not stays(one)]
+        out = {row for one in away for row in acts.rows(one) if row is not None}
+        kept = np.array([row for row in range(len(table)) if row not in out], dtype=np.int64)
         later = [one for one in self.holds if one.epoch < epoch and stays(one)]
-        brought = _brought_in(table, later, start_ms=start_ms, end_ms=end_ms)
-        if not held_back and brought is None:
-            return Adjusted(table, 0, 0)
-        rest = table.take(kept)
+        brought, gone = _brought_in(acts, later, start_ms=start_ms, end_ms=end_ms, as_noted=as_noted)
+        rest = table.take(kept) if out else table
         if brought is None:
-            return Adjusted(rest, held_back, 0)
-        return Adjusted(joined(rest, brought), held_back, len(brought))
+            return Adjusted(rest, len(out), 0, gone)
+        return Adjusted(joined(rest, brought), len(out), len(brought), gone)
 
 
 def _brought_in(
-    table: ActivityTable, holds: Sequence[Hold], *, start_ms: int, end_ms: int
-) -> ActivityTable | None:
-    """Return released acts as records of the epoch ``(start_ms, end_ms]``."""
-    place = {act: row for row, act in enumerate(table.id)}
-    rows: list[int] = []
-    ids: list[str] = []
-    times: list[int] = []
+    acts: RowsOfActs, holds: Sequence[Hold], *, start_ms: int, end_ms: int, as_noted: bool
+) -> tuple[ActivityTable | None, tuple[tuple[str, str], ...]]:
+    """Return released acts as records of the epoch ``(start_ms, end_ms]``, and those that have no row.
+
+    With ``as_noted`` those are missing too that the epoch left out by the file, whoever still has their row.
+    """
+    brought: ActivityTable | None = None
+    gone: list[tuple[str, str]] = []
     for one in holds:
-        for act in one.acts:
-            row = place.get(act)
-            if row is None:
-                raise AttentionError(
-                    f"released act {act!r} is not in the activity table",
-                    where=f"holds of {one.member!r}, epoch {one.epoch}",
-                    hint="ingest all of the feed, not only its end: the act's row is needed",
-                )
-            moved = int(table.occurred_ms[row]) + end_ms - one.end_ms
-            # In an epoch shorter than its own it might settle before the start; it settles at once then.
-            settled = moved + int(table.window_ms[row])
-            rows.append(row)
-            ids.append(f"released:{one.epoch}:{act}")
-            times.append(moved + max(0, start_ms + 1 - settled))
-    if not rows:
-        return None
-    taken = table.take(np.array(rows, dtype=np.int64))
-    return replace(taken, id=ids, occurred_ms=np.array(times, dtype=np.int64))
+        rows = acts.rows(one)
+        gone += [(one.member, act) for act, row in zip(one.acts, rows, strict=True) if row is None]
+        left_out = [as_noted and one.left_out(at) for at in range(len(rows))]
+        found = [row for row, out in zip(rows, left_out, strict=True) if row is not None and not out]
+        if found:
+            moved = as_entered(
+                acts.table, found, epoch=one.epoch, own_end_ms=one.end_ms, start_ms=start_ms, end_ms=end_ms
+            )
+            brought = moved if brought is None else joined(brought, moved)
+    return brought, tuple(gone)
+
+
+def _updated(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the record ids as the rows give them now, and as they were where a row is gone."""
+    return tuple(new or old for old, new in zip(before or ("",) * len(now), now, strict=True))
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[str], None] = lambda _text: None) -> Iterator[None]:
+    """Hold a file of holds alone while it is read, changed and written; wait for whoever has it.
+
+    The lock lies beside the file, since every change puts a new file in its place. The kernel lets go of it
+    when the process ends, however it ends.
+
+    Raises
+    ------
+    AttentionError
+        If the lock cannot be made.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise AttentionError(
+            f"cannot be locked: {error.strerror}", where=str(path), hint="name a folder you may write to"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(f"another command changes {path}: waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def holds_of(path: Path, member: str) -> list[Hold]:
+    """Return what a file says of one member: every hold, with reasons, acts and who released it.
+
+    Raises
+    ------
+    AttentionError
+        If it is not such a file.
+    """
+    return [one for one in HoldsBook.load(path).holds if one.member == member and not one.erased]
+
+
+def erase_from_holds(path: Path, member: str, *, erased: Erased) -> int:
+    """Take a member out of a file of holds, and return how many holds changed.
+
+    What builds and audits need stays: epochs, how many acts, their record ids, who released them and when;
+    name and acts become hashes under the key of the list of the erased, reasons go. Others' reasons and
+    releases that name the member (a ring praises each other by name) lose the name. Where a short id or a
+    number stands in others' sentences nobody can tell it from a figure: those stay.
+
+    Parameters
+    ----------
+    erased
+        The list that has, or is about to have, the member.
+
+    Raises
+    ------
+    AttentionError
+        If it is not such a file, or cannot be written.
+    """
+    if not path.exists():
+        return 0
+    with locked(path):
+        book = HoldsBook.load(path)
+        changed = 0
+        for place, one in enumerate(book.holds):
+            after = (
+                _forgotten(one, erased) if one.member == member and not one.erased else _silent(one, member)
+            )
+            changed += after != one
+            book.holds[place] = after
+        if changed:
+            book.save()
+    return changed
+
+
+def _forgotten(one: Hold, erased: Erased) -> Hold:
+    release = one.release
+    return replace(
+        one,
+        member=ERASED_PREFIX + erased.member_hash(one.member).hex(),
+        acts=tuple(ERASED_PREFIX + erased.act_hash(act).hex() for act in one.acts),
+        reasons=(),
+        # Free text about them: what a person found may tell more than the name.
+        release=None
+        if release is None
+        else Release(release.at_ms, _without(release.by, one.member), REDACTED),
+        erased=True,
+    )
+
+
+def _silent(one: Hold, member: str) -> Hold:
+    release = one.release
+    if release is not None:
+        release = Release(release.at_ms, _without(release.by, member), _without(release.reason, member))
+    return replace(one, reasons=tuple(_without(text, member) for text in one.reasons), release=release)
+
+
+def _without(text: str, member: str) -> str:
+    if text == member:
+        return REDACTED
+    if len(member) < _LEAST_NAME or member.isdigit():
+        return text
+    return re.sub(rf"(?<!\w){re.escape(member)}(?!\w)", REDACTED, text, flags=re.IGNORECASE)
 
 
 def default_path(epochs: Path) -> Path:
@@ -288,48 +362,21 @@ def default_path(epochs: Path) -> Path:
     return epochs.with_name(f"{epochs.name}.holds.json")
 
 
-def _hold(entry: Any) -> Hold:
-    release = entry["release"]
-    return Hold(
-        member=_text(entry, "member"),
-        epoch=_whole(entry, "epoch"),
-        end_ms=_whole(entry, "endMs"),
-        held_at_ms=_whole(entry, "heldAtMs"),
-        score=_real(entry, "score"),
-        threshold=_real(entry, "threshold"),
-        rate=_real(entry, "rate"),
-        reasons=_texts(entry, "reasons"),
-        acts=_texts(entry, "acts"),
-        release=None
-        if release is None
-        else Release(_whole(release, "atMs"), _text(release, "by"), _text(release, "reason")),
-        taken=None if entry["taken"] is None else _whole(entry, "taken"),
-    )
+def _refuse_twice(holds: Sequence[Hold]) -> None:
+    """Refuse a member held twice in an epoch, and an act held twice at all: an act has one epoch.
 
-
-def _text(entry: Any, name: str) -> str:
-    value = entry[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"field {name!r} is no text: {value!r}")
-    return value
-
-
-def _texts(entry: Any, name: str) -> tuple[str, ...]:
-    value = entry[name]
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise ValueError(f"field {name!r} is no list of texts")
-    return tuple(value)
-
-
-def _whole(entry: Any, name: str) -> int:
-    value = entry[name]
-    if type(value) is not int or not 0 <= value <= MAX_TIME_MS:
-        raise ValueError(f"field {name!r} is no whole number in range: {value!r}")
-    return value
-
-
-def _real(entry: Any, name: str) -> float:
-    value = entry[name]
-    if type(value) not in (int, float) or not np.isfinite(value):
-        raise ValueError(f"field {name!r} is no number: {value!r}")
-    return float(value)
+    Raises
+    ------
+    ValueError
+        Naming the first.
+    """
+    people: set[tuple[str, int]] = set()
+    acts: set[str] = set()
+    for one in holds:
+        if (one.member, one.epoch) in people:
+            raise ValueError(f"{one.member!r} is held twice in epoch {one.epoch}")
+        people.add((one.member, one.epoch))
+        for act in one.acts:
+            if act in acts:
+                raise ValueError(f"act {act!r} is held twice, the second time in epoch {one.epoch}")
+            acts.add(act)

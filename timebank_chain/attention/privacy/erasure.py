@@ -27,6 +27,7 @@ from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.erased import Erased, load_erased, new_erased, write_erased
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.record import canonical_records, salt_of
+from timebank_chain.attention.privacy.held import erase_held, held_pieces, holds_files
 from timebank_chain.attention.privacy.person import (
     Person,
     Search,
@@ -38,7 +39,7 @@ from timebank_chain.attention.privacy.person import (
     published_of,
     require_known,
 )
-from timebank_chain.attention.privacy.places import Kind
+from timebank_chain.attention.privacy.places import Kind, Place
 from timebank_chain.attention.privacy.rows import Whose, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
 from timebank_chain.documents import write_whole
@@ -193,7 +194,8 @@ def erase_person(
         before = load_erased(erased_file)
         again = before is not None and before.has_member(member)
         person = find(search, member)
-        if not again:
+        held = holds_files((place.path for place in search.places), epochs)
+        if not again and not held_pieces(held, member):
             require_known(person)
         result = Erasure(member, again, acts=len(person.whose.acts), records=len(person.records))
         result.searched = person.whose.distinctive
@@ -202,6 +204,11 @@ def erase_person(
             result.published = sum(1 for _ in published_of(epochs, person.accounts))
         if not dry_run and person.total:
             _remember(before or new_erased(), person, erased_file)
+        # The holds next: their acts and released records join the list before any row is gone.
+        rows = (place.path for place in search.places if place.kind is Kind.ROWS)
+        tables = [path for path in rows if is_activity(path)] if held else []
+        gone = erase_held(held, member, erased_file, tables=tables, epochs=epochs, dry_run=dry_run)
+        result.changed |= {str(path): count for path, count in gone.items()}
         # What a later step needs to know stands in files that are changed later: if this is interrupted,
         # erasing again still finds it.
         order = replace(search, places=tuple(sorted(search.places, key=lambda one: _ORDER[one.kind])))
@@ -209,7 +216,9 @@ def erase_person(
             _erase_from(source, search, person, marks, result, dry_run=dry_run)
         if not dry_run:
             search.say("looking for what may be left")
-            rest = tuple(place for place in search.places if place.path.exists())
+            paths = {place.path.resolve() for place in search.places}
+            beside = [Place(path, Kind.OTHER) for path in held if path.resolve() not in paths]
+            rest = (*(place for place in search.places if place.path.exists()), *beside)
             result.left = what_is_left(replace(search, places=rest), person.whose)
     return result
 

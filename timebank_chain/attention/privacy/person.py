@@ -8,6 +8,7 @@
       tables/01-activity.parquet.jsonl  the same of activity tables, with salt and record id: with these the
                                         member can show which published acts are theirs, and nobody else can
       rejects/, members/, texts/    rows turned away; the line of the members file; texts they wrote
+      holds/                        what was held of theirs before it was paid, why, and who released it
       published.jsonl               what the epochs say of their account, in numbers
 """
 
@@ -31,6 +32,7 @@ from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
+from timebank_chain.attention.privacy.held import held_pieces, holds_files
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
 from timebank_chain.attention.privacy.rows import Whose, rows_of_file
@@ -202,7 +204,9 @@ def export_person(
     AttentionError
         If there is nothing, the archive is there already, or it cannot be written.
     """
-    require_known(person)
+    held = held_pieces(holds_files((place.path for place in search.places), epochs), person.whose.member)
+    if not held:
+        require_known(person)
     if target.exists():
         raise AttentionError("the archive is there already", where=str(target), hint="name another --out")
     counts: dict[str, int] = {}
@@ -232,6 +236,8 @@ def export_person(
                 else:
                     folder = "tables" if is_activity(source.plain) else source.kind.value
                     put(folder, where, _json_lines(pieces), len(pieces))
+            for path, holds in held.items():
+                put("holds", str(path), _json_lines(holds), len(holds))
             leaves = list(published_of(epochs, person.accounts)) if epochs is not None else []
             put("", "published.jsonl", _json_lines(leaves), len(leaves))
             document = {

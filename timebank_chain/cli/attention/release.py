@@ -12,7 +12,7 @@ import typer
 from timebank_chain.cli.epoch_holds import HoldsFile
 from timebank_chain.cli.options import AsJson, EpochsFolder
 from timebank_chain.cli.oracle_session import log_to_stderr
-from timebank_chain.cli.output import out, print_json
+from timebank_chain.cli.output import out, print_json, say
 from timebank_chain.errors import UsageError
 
 
@@ -43,12 +43,14 @@ def command(
     path = _path(epochs, holds)
     import structlog
 
-    from timebank_chain.attention.monitor.holds import HoldsBook
+    from timebank_chain.attention.monitor.holds import HoldsBook, locked
 
-    book = HoldsBook.load(path)
     name = by or getpass.getuser()
-    released = book.release(member, by=name, reason=reason, now_ms=time.time_ns() // 1_000_000)
-    book.save()
+    # A build that runs now reads, judges and writes the same file.
+    with locked(path, say):
+        book = HoldsBook.load(path)
+        released = book.release(member, by=name, reason=reason, now_ms=time.time_ns() // 1_000_000)
+        book.save()
     log_to_stderr(as_json=False)
     log = structlog.get_logger("timebank.attention")
     for one in released:
