@@ -69,8 +69,9 @@ def test_an_account_asked_about_needs_no_checksum(stage: Stage) -> None:
         ("deposit", "list"),
         ("service", "list", "--owner"),
     ):
-        told = stage.told(*ask, member)
-        assert stage.told(*ask, member.lower()) == told, ask
+        strict, lower = (stage.told(*ask, account) for account in (member, member.lower()))
+        # The node's clock goes on between the two.
+        assert {**lower, "time": None} == {**strict, "time": None}, ask
         ran = run(*ask, member[:2] + member[2:].swapcase(), "--json")
         assert (ran.code, "wrong checksum" in ran.error["message"]) == (2, True), ask
 

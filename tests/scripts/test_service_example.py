@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.scripts.test_examples import load
-from tests.scripts.test_lease_example import where  # noqa: F401 - importing makes it a fixture of this module
 from tests.world import SIGNERS, World
 from timebank_chain.chain.service_reverts import NotYours, WrongStage
 from timebank_chain.content import ContentStore
@@ -27,7 +26,7 @@ PROVIDER, BUYER = "member1", "member2"
 
 def test_offer_order_accept_deliver_approve(
     world: World,
-    where: dict[str, list[str]],  # noqa: F811 - the fixture imported above
+    keystores: dict[str, list[str]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -36,7 +35,7 @@ def test_offer_order_accept_deliver_approve(
     texts = ["--content", str(tmp_path / "texts")]
 
     def step(role: str, what: str, number: str, *more: str) -> None:
-        example.main([what, number, *more, *texts, *where[role]], world.connection)
+        example.main([what, number, *more, *texts, *keystores[role]], world.connection)
 
     step(PROVIDER, "offer", "2", "--text", "an hour of English", "--arbiter", ARBITER)
     step(BUYER, "order", "1")
