@@ -14,9 +14,7 @@ file.
 
 from __future__ import annotations
 
-import gzip
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,18 +38,15 @@ from timebank_chain.attention.privacy.person import (
     require_known,
 )
 from timebank_chain.attention.privacy.places import Kind
-from timebank_chain.attention.privacy.rows import Whose, without
+from timebank_chain.attention.privacy.rows import without
 from timebank_chain.attention.privacy.sealed import read_header, seal
+from timebank_chain.attention.privacy.traces import Traces
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import list_feed
 from timebank_chain.oracle.journal import FeedMark, Journal
 from timebank_chain.oracle.lock import InstanceLock
 from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
 
-_BLOCK = 4 << 20
-_MOST_NEEDLES = 400
-#: Act ids shorter than this may stand anywhere by chance.
-_LEAST_ID = 6
 _ORDER = {
     kind: place
     for place, kind in enumerate(
@@ -133,7 +128,10 @@ class Erasure:
     redacted
         Other members' rows that named the member in a column nobody reads.
     left
-        Files in which the member's id, or an act's, still stands, with how often.
+        Files in which the member's id, or an act's, still stands, with how often; of an act whose id is
+        no longer known here, because it was erased before, by the hash that is.
+    unseen
+        Files and members of archives that could not be looked into, with the reason.
     published
         How many leaves stay published, by epoch and address alone.
     guessable
@@ -147,6 +145,7 @@ class Erasure:
     changed: dict[str, int] = field(default_factory=dict)
     redacted: int = 0
     left: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
     acts: int = 0
     records: int = 0
     accounts: list[str] = field(default_factory=list)
@@ -210,27 +209,17 @@ def erase_person(
         if not dry_run:
             search.say("looking for what may be left")
             rest = tuple(place for place in search.places if place.path.exists())
-            result.left = what_is_left(replace(search, places=rest), person.whose)
+            traces = Traces(frozenset({member}), person.whose.acts, before)
+            result.left = what_is_left(replace(search, places=rest), traces)
+            result.unseen = traces.unseen
     return result
 
 
-def what_is_left(search: Search, whose: Whose) -> dict[str, int]:
-    """Return the files in which a member's id, or the id of an act of theirs, still stands.
-
-    Tables are read cell by cell, packed and sealed files opened, all others searched byte by byte.
-    """
-    needles = [whose.member] if whose.distinctive else []
-    needles += sorted(act for act in whose.acts if len(act) >= _LEAST_ID and not act.isdigit())
-    patterns = [
-        re.compile(rb"(?<!\w)(?:%s)(?!\w)" % b"|".join(re.escape(one.encode()) for one in part))
-        for part in (needles[at : at + _MOST_NEEDLES] for at in range(0, len(needles), _MOST_NEEDLES))
-    ]
-    longest = max((len(one.encode()) for one in needles), default=0) + 1
+def what_is_left(search: Search, traces: Traces) -> dict[str, int]:
+    """Return the files in which anything that is looked for still stands, with how often."""
     left: dict[str, int] = {}
     for source in search.sources():
-        count = sum(_hits(block, patterns) for block in _blocks(source, longest))
-        # A file may be called after a person.
-        count += _hits(os.fsencode(source.place.path.name), patterns)
+        count = traces.in_file(source.plain, place=source.place.path)
         if count:
             left[str(source.place.path)] = count
     return left
@@ -333,32 +322,3 @@ def _is_public(path: Path, member: str) -> bool:
         if table.member[row] == member:
             return bool(table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record))
     return False
-
-
-def _blocks(source: Source, overlap: int) -> Iterator[bytes]:
-    """Yield a file's text in pieces that overlap by what is looked for."""
-    if source.kind in (Kind.ROWS, Kind.PUBLISHED) and source.plain.suffix.lower() == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(source.plain) as file:
-            for batch in file.iter_batches():
-                for column in batch.columns:
-                    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                        yield "\n".join(value for value in column.to_pylist() if value).encode()
-                    elif pa.types.is_nested(column.type):
-                        yield "\n".join(map(str, column.to_pylist())).encode()
-            yield str(file.schema_arrow.metadata).encode()
-        return
-    with source.plain.open("rb") as plain:
-        packed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        reader = gzip.GzipFile(fileobj=plain) if packed else plain
-        rest = b""
-        while block := reader.read(_BLOCK):
-            yield rest + block
-            rest = block[-overlap:]
-
-
-def _hits(block: bytes, patterns: list[re.Pattern[bytes]]) -> int:
-    return sum(len(pattern.findall(block)) for pattern in patterns)

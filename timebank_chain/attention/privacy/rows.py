@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from timebank_chain.activity.erased import cells_of
 from timebank_chain.activity.mapping import ColumnMapping
@@ -351,8 +352,8 @@ def _parquet_without(
                 values[row] = changes.get(column, values[row])
             position = table.schema.get_field_index(column)
             kind = table.schema.field(position)
-            table = table.set_column(position, kind, pa.array(values, kind.type))
-        pq.write_table(table.filter(pa.array(stays)), part, compression="zstd")
+            table = table.set_column(position, kind, pa.array(values, _plain_type(kind.type)).cast(kind.type))
+        pq.write_table(_without_unused(table.filter(pa.array(stays))), part, compression="zstd")
     moved = None
     if mark is not None:
         content = part.read_bytes()
@@ -360,3 +361,27 @@ def _parquet_without(
         rows = sum(stays[: mark.rows])
         moved = FeedMark(mark.name, len(content), hashlib.sha256(content).hexdigest(), rows)
     return Rewritten(path, part, tuple(dropped), len(named), kept, moved)
+
+
+def _plain_type(kind: Any) -> Any:
+    """Return the type of the values where a column is kept as a dictionary of them."""
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _without_unused(table: Any) -> Any:
+    """Return a table whose dictionaries hold what its rows use and nothing else.
+
+    Rows that are filtered out leave their values in the dictionary, and the file would still hold them.
+    """
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = pa.chunked_array(
+                [chunk.cast(field.type.value_type) for chunk in table.column(position).chunks],
+                type=field.type.value_type,
+            )
+            table = table.set_column(position, field, values.combine_chunks().dictionary_encode().cast(field.type))
+    return table
