@@ -1,7 +1,7 @@
 """The search for what is left of a member, in every disguise a file may have.
 
-disguises ......... other capitals, zip in zip, gzip, bzip2, xz, zstd, UTF-16, UTF-32, JSON, URL and HTML escapes
-                    none of them is taken for another member; capitals of an act's id count
+disguises ......... other capitals, zip in zip, gzip, bzip2, xz, zstd, UTF-16, UTF-32, escapes of JSON, URLs
+                    and HTML; none of them is taken for another member; capitals of an act's id count
 parquet ........... strings, categories, an unused dictionary entry, nested cells, metadata
 blocks ............ what lies across two blocks is found, and counted once
 by hash ........... an erased act's id, and an alias, are found again when nobody knows them any more
@@ -126,7 +126,9 @@ def test_an_act_of_other_capitals_is_another_act(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(min_value=0, max_value=300), st.sampled_from([TEXT, DISGUISES["json"], DISGUISES["utf-32"]]))
+@given(
+    st.integers(min_value=0, max_value=300), st.sampled_from([TEXT, DISGUISES["json"], DISGUISES["utf-32"]])
+)
 def test_what_lies_across_two_blocks_is_found_once(before: int, content: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(traces, "_BLOCK", 128)  # the real one would need files of megabytes
@@ -224,7 +226,9 @@ def test_a_rewritten_table_of_categories_forgets_the_erased(
     erase: Callable[..., Erasure], tmp_path: Path
 ) -> None:
     path = tmp_path / "data" / "old.parquet"
-    frame = pd.DataFrame({"member": [ADA, "ben", "ben"], "note": ["a", f"thanks {ADA}", None]}, dtype="category")
+    frame = pd.DataFrame(
+        {"member": [ADA, "ben", "ben"], "note": ["a", f"thanks {ADA}", None]}, dtype="category"
+    )
     frame.to_parquet(path)
     result = erase()
     assert result.changed[str(path)] == 1

@@ -14,6 +14,7 @@ file.
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,18 +27,22 @@ from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.erased import Erased, load_erased, new_erased, write_erased
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.record import canonical_records, salt_of
+from timebank_chain.activity.sources.files import open_input
+from timebank_chain.attention.monitor.holds import default_path
 from timebank_chain.attention.privacy.person import (
     Person,
     Search,
     Source,
     find,
     is_activity,
+    is_their_alias,
     is_their_reject,
     is_their_text,
     published_of,
     require_known,
 )
-from timebank_chain.attention.privacy.places import Kind
+from timebank_chain.attention.privacy.places import Kind, places
+from timebank_chain.attention.privacy.row_lines import is_packed
 from timebank_chain.attention.privacy.rows import without
 from timebank_chain.attention.privacy.sealed import read_header, seal
 from timebank_chain.attention.privacy.traces import Traces
@@ -50,7 +55,16 @@ from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
 _ORDER = {
     kind: place
     for place, kind in enumerate(
-        (Kind.TEXT, Kind.REJECTS, Kind.SEALED, Kind.ROWS, Kind.MEMBERS, Kind.PUBLISHED, Kind.OTHER)
+        (
+            Kind.TEXT,
+            Kind.REJECTS,
+            Kind.SEALED,
+            Kind.ROWS,
+            Kind.MEMBERS,
+            Kind.ALIASES,
+            Kind.PUBLISHED,
+            Kind.OTHER,
+        )
     )
 }
 
@@ -179,7 +193,7 @@ def erase_person(
     epochs
         The published epochs, to say what stays in them.
     dry_run
-        Look, and change nothing.
+        Look what would be erased and what would be left, and change nothing.
 
     Raises
     ------
@@ -188,6 +202,7 @@ def erase_person(
     OracleError
         If the oracle is running.
     """
+    search = _with_holds(search, epochs)
     with oracle.held() as marks:
         before = load_erased(erased_file)
         again = before is not None and before.has_member(member)
@@ -204,15 +219,23 @@ def erase_person(
         # What a later step needs to know stands in files that are changed later: if this is interrupted,
         # erasing again still finds it.
         order = replace(search, places=tuple(sorted(search.places, key=lambda one: _ORDER[one.kind])))
+        traces = Traces(person.whose.names, person.whose.acts, before)
         for source in order.sources():
-            _erase_from(source, search, person, marks, result, dry_run=dry_run)
+            _erase_from(source, search, person, marks, result, traces if dry_run else None)
         if not dry_run:
             search.say("looking for what may be left")
             rest = tuple(place for place in search.places if place.path.exists())
-            traces = Traces(frozenset({member}), person.whose.acts, before)
             result.left = what_is_left(replace(search, places=rest), traces)
-            result.unseen = traces.unseen
+        result.unseen = traces.unseen
     return result
+
+
+def _with_holds(search: Search, epochs: Path | None) -> Search:
+    """Return a search that looks into the oracle's holds too: they lie beside the epochs and name members."""
+    holds = None if epochs is None else default_path(epochs)
+    if holds is None or not holds.is_file() or any(one.path.samefile(holds) for one in search.places):
+        return search
+    return replace(search, places=(*search.places, *places([holds])))
 
 
 def what_is_left(search: Search, traces: Traces) -> dict[str, int]:
@@ -226,36 +249,54 @@ def what_is_left(search: Search, traces: Traces) -> dict[str, int]:
 
 
 def _remember(before: Erased, person: Person, path: Path) -> None:
-    write_erased(before.with_person(person.whose.member, person.whose.acts, person.records), path)
+    after = before.with_person(person.whose.member, person.whose.acts, person.records)
+    for alias in person.whose.aliases:
+        after = after.with_person(alias, (), ())
+    write_erased(after, path)
 
 
 def _erase_from(
-    source: Source, search: Search, person: Person, marks: Marks, result: Erasure, *, dry_run: bool
+    source: Source, search: Search, person: Person, marks: Marks, result: Erasure, dry: Traces | None
 ) -> None:
+    """Erase a person from a file; with ``dry``, look what would be left in it instead."""
+    dry_run = dry is not None
+    left = 0
     where = str(source.place.path)
     if source.kind is Kind.ROWS:
         if not result.guessable and is_activity(source.plain):
-            result.guessable = _is_public(source.plain, person.whose.member)
+            result.guessable = _is_public(source.plain, person.whose.names)
         # A file the oracle reads lies where it reads it: a sealed one is no feed.
         mark = marks.of(source.plain)
         new = without(source.plain, person.whose.owns, mapping=search.mapping, whose=person.whose, mark=mark)
-        if dry_run:
-            new.discard()
+        if dry is not None:
+            try:
+                left = dry.in_file(new.part or source.plain, place=source.place.path)
+            finally:
+                new.discard()
         else:
             marks.move(new.mark)
             new.replace()
         count, result.redacted = len(new.dropped), result.redacted + new.redacted
         touched = bool(count or new.redacted)
-    elif source.kind in (Kind.MEMBERS, Kind.REJECTS):
-        count = _without_lines(source, person, dry_run=dry_run)
+    elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS):
+        count, content = _without_lines(source, person)
         touched = bool(count)
+        if dry is not None:
+            left = dry.in_bytes(content) + dry.in_name(source.place.path.name)
+        elif count:
+            _replace(source.plain, content)
     elif source.kind is Kind.TEXT:
         count = int(is_their_text(source.plain, person))
         touched = bool(count)
         if count and not dry_run:
             source.plain.unlink()
+        elif dry is not None and not count:
+            left = dry.in_file(source.plain, place=source.place.path)
     else:
-        return
+        count, touched = 0, False
+        left = 0 if dry is None else dry.in_file(source.plain, place=source.place.path)
+    if left:
+        result.left[where] = left
     if count:
         result.changed[where] = count
     if touched and source.place.kind is Kind.SEALED and not dry_run:
@@ -265,17 +306,23 @@ def _erase_from(
             seal(source.plain, source.place.path, search.ring, name=read_header(source.place.path).name)
 
 
-def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
-    """Take lines out of a members or rejects file, which nobody remembers by its bytes."""
+def _without_lines(source: Source, person: Person) -> tuple[int, bytes]:
+    """Take lines out of a members, alias or rejects file, which nobody remembers by its bytes.
+
+    Returns how many go, and what the file is then.
+    """
     import csv
     import io
 
     def theirs(cells: list[str]) -> bool:
         if source.kind is Kind.MEMBERS:
-            return bool(cells) and cells[0].strip() == person.whose.member
+            return bool(cells) and cells[0].strip() in person.whose.names
+        if source.kind is Kind.ALIASES:
+            return is_their_alias(cells, person.whose)
         return cells != list(REJECT_COLUMNS) and is_their_reject(cells, person.whose)
 
-    content = source.plain.read_bytes().decode("utf-8", "surrogateescape")
+    with open_input(source.plain) as binary:
+        content = binary.read().decode("utf-8", "surrogateescape")
     taken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -291,9 +338,8 @@ def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
         else:
             kept.extend(taken)
         taken.clear()
-    if gone and not dry_run:
-        _replace(source.plain, "".join(kept).encode("utf-8", "surrogateescape"))
-    return gone
+    new = "".join(kept).encode("utf-8", "surrogateescape")
+    return gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -313,12 +359,12 @@ def _replace(path: Path, content: bytes) -> None:
         raise AttentionError(f"cannot be rewritten: {error.strerror}", where=str(path)) from error
 
 
-def _is_public(path: Path, member: str) -> bool:
+def _is_public(path: Path, names: frozenset[str]) -> bool:
     """Tell whether a member's records are salted with the key everybody knows."""
     from timebank_chain.activity import read_activity
 
     table = read_activity(path)
     for row, record in enumerate(canonical_records(table)):
-        if table.member[row] == member:
+        if table.member[row] in names:
             return bool(table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record))
     return False

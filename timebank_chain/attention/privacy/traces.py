@@ -57,8 +57,23 @@ _WIDE = (
 )
 _ENDS = ".,:;!?/\\ "
 
-_ZIP, _GZIP, _BZIP2, _XZ, _ZSTD, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"(\xb5/\xfd", b"PAR1"
-_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_ZIP, _GZIP, _BZIP2, _XZ, _ZSTD, _PARQUET = (
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"(\xb5/\xfd",
+    b"PAR1",
+)
+_DAMAGED = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def distinctive(name: str) -> bool:
@@ -159,7 +174,7 @@ class Traces:
             if _starts(file, _GZIP):
                 inner = gzip.GzipFile(fileobj=file, mode="rb")
             elif _starts(file, _BZIP2):
-                inner = bz2.BZ2File(file)
+                inner = bz2.BZ2File(file)  # noqa: SIM115 - closed by _unpacked
             elif _starts(file, _XZ):
                 inner = lzma.LZMAFile(file)
             elif _starts(file, _ZSTD):
@@ -271,7 +286,11 @@ class Traces:
             for word in between.split(text):
                 bare = word.strip(_ENDS)
                 # Cells of one word were looked up as words.
-                if len(bare) < LEAST_NAME or bare.isdigit() or (between is _BETWEEN_CELLS and " " not in bare):
+                if (
+                    len(bare) < LEAST_NAME
+                    or bare.isdigit()
+                    or (between is _BETWEEN_CELLS and " " not in bare)
+                ):
                     continue
                 known = self._looked_up.get(word)
                 if known is None:
@@ -282,8 +301,7 @@ class Traces:
         return count
 
     def _is_erased(self, word: str) -> bool:
-        assert self.erased is not None
-        if len(word) > _LONGEST_ACT:
+        if self.erased is None or len(word) > _LONGEST_ACT:
             return False
         return self.erased.member_hash(word) in self._hashes or (
             len(word) >= LEAST_ID and self.erased.act_hash(word) in self._hashes
@@ -307,7 +325,7 @@ def _unpacked(reader: IO[bytes]) -> Iterator[IO[bytes]]:
 
 def _patterns(needles: list[str]) -> list[re.Pattern[str]]:
     return [
-        re.compile(r"(?<!\w)(?:%s)(?!\w)" % "|".join(map(re.escape, needles[at : at + _MOST_NEEDLES])))
+        re.compile(f"(?<!\\w)(?:{'|'.join(map(re.escape, needles[at : at + _MOST_NEEDLES]))})(?!\\w)")
         for at in range(0, len(needles), _MOST_NEEDLES)
     ]
 
@@ -335,7 +353,12 @@ def _is_text(kind: Any) -> bool:
 
     return any(
         told(kind)
-        for told in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+        for told in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+        )
     )
 
 
