@@ -176,6 +176,7 @@ def manifest(
         "duplicates": result.duplicates,
         "conflicting": result.conflicting,
         "retracted": result.retracted,
+        "erased": result.erased,
         "inputs": [{"kind": kind, "file": path.name, "sha256": file_sha256(path)} for kind, path in inputs],
         **(more or {}),
     }

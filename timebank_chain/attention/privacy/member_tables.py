@@ -1,7 +1,7 @@
 """What `timebank attention collect` writes: the joined feed, features by span, and the manifest beside them.
 
-Any table with a column ``member`` is understood as far as that goes: whose a row is, and when (``at_ms``,
-or ``start_ms`` of a span). Ids are matched whole there, so that numbers and short names are as good as long ones.
+Any table with a column ``member`` is understood as far as that goes: whose a row is, and when (``at_ms``; of
+features ``start_ms``). Ids are matched whole there, so that numbers and short names are as good as long ones.
 The feed is read and written by its own reader and writer, which carry its data hash; the manifest is written
 anew with it, so that who checks a feed against its manifest finds them agreed.
 """

@@ -33,6 +33,7 @@ from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
+from timebank_chain.attention.collect.weblog import log_names
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
 from timebank_chain.attention.privacy.rows import Whose, rows_of_file
@@ -344,15 +345,9 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
         if str(original["member"]).strip() in whose.names:
             return True
     # What was turned away has no columns any more: an id that fills a cell tells, a number too.
-    elif not whose.names.isdisjoint((*cells_of(original), *_log_user(record))):
+    elif not whose.names.isdisjoint((*cells_of(original), *log_names(record))):
         return True
     return any(whose.redacted(cell) != cell for cell in (record_id, cells[3], cells[4], record))
-
-
-def _log_user(line: str) -> tuple[str, ...]:
-    """Return whose request a line of a web server's log is, and where it came from."""
-    words = line.split(maxsplit=3)
-    return (words[0], words[2]) if len(words) == 4 and words[3].startswith("[") else ()
 
 
 def table_cells(path: Path) -> Iterator[list[str]]:

@@ -23,6 +23,7 @@ from timebank_chain.activity.erased import cells_of
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
+from timebank_chain.attention.collect.feed import ERASED
 from timebank_chain.attention.privacy.member_tables import (
     feed_without,
     foreign_record,
@@ -45,7 +46,7 @@ from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.journal import FeedMark
 
 #: What stands where another member's row named the erased one.
-REDACTED = "[erased]"
+REDACTED = ERASED
 
 _MARK_HINT = (
     "the oracle would stop at it too: settle that first (timebank oracle run --forget-feed), then erase"

@@ -174,9 +174,9 @@ class Traces:
             if _starts(file, _GZIP):
                 inner = gzip.GzipFile(fileobj=file, mode="rb")
             elif _starts(file, _BZIP2):
-                inner = bz2.BZ2File(file)  # noqa: SIM115 - closed by _unpacked
+                inner = bz2.BZ2File(file)
             elif _starts(file, _XZ):
-                inner = lzma.LZMAFile(file)
+                inner = lzma.LZMAFile(file)  # noqa: SIM115 - `_unpacked` closes it
             elif _starts(file, _ZSTD):
                 import pyarrow as pa
 
