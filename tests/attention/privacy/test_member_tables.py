@@ -1,6 +1,6 @@
 """Erasing and retaining in what `timebank attention collect` writes, and under what sources call a member.
 
-feed .............. rows out of Parquet and CSV, objects redacted, data hash and manifest agree, others as before
+feed .............. rows out of Parquet and CSV, objects redacted, data hash and manifest agree
                     ids that are numbers or short words are matched whole, and nobody else's
 features .......... rows out, the manifest counts anew; an activity file likewise
 packed ............ feed.csv.gz and feed.jsonl.gz are rewritten and stay packed
