@@ -163,6 +163,19 @@ def test_packed_feeds_are_rewritten_and_stay_packed(folder: Path, erase: Erase, 
     assert (ADA in new, "thanks [erased]" in new, "ben" in new) == (False, True, True)
 
 
+def test_a_name_behind_an_escape_is_taken_out_of_a_line(folder: Path, erase: Erase) -> None:
+    path = folder / "notes.jsonl"
+    path.write_text('{"member": "ben", "n": 1.50, "note": "thanks ada\\u0040example.org"}\n')
+    result = erase_with_feed(folder, erase)
+    assert (result.left, result.redacted) == ({}, 2)
+    assert path.read_text() == '{"member": "ben", "n": 1.50, "note": "thanks [erased]"}\n'
+
+
+def erase_with_feed(folder: Path, erase: Erase) -> Erasure:
+    joined(folder, ADA)
+    return erase()
+
+
 @pytest.mark.parametrize("member", IDS)
 @pytest.mark.parametrize("packed", [False, True])
 def test_rejects_of_every_source_are_understood(

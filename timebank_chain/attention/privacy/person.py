@@ -188,9 +188,10 @@ def aliases_of(search: Search, member: str) -> frozenset[str]:
     AttentionError
         If a file cannot be read.
     """
+    asked = tuple(one for one in search.places if one.kind in (Kind.ALIASES, Kind.SEALED))
     return frozenset(
         cells[0].strip()
-        for source in search.sources()
+        for source in replace(search, places=asked).sources()
         if source.kind is Kind.ALIASES
         for cells in table_cells(source.plain)
         if len(cells) > 1 and cells[1].strip() == member and cells[0].strip()
@@ -347,7 +348,7 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
     # What was turned away has no columns any more: an id that fills a cell tells, a number too.
     elif not whose.names.isdisjoint((*cells_of(original), *log_names(record))):
         return True
-    return any(whose.redacted(cell) != cell for cell in (record_id, cells[3], cells[4], record))
+    return any(whose.redacted(cell) != cell for cell in cells)
 
 
 def table_cells(path: Path) -> Iterator[list[str]]:

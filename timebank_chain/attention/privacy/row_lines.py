@@ -169,7 +169,8 @@ def _json_rebuild(
         return change(value) if isinstance(value, str) else value
 
     def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        if change(text) == text:
+        # What is written with an escape is seen when the line is parsed.
+        if change(text) == text and "\\" not in text:
             return [raw]
         # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
         guard = secrets.token_hex(16)
