@@ -73,7 +73,7 @@ def test_their_events_are_turned_away_whatever_they_are_called(forgotten: Erased
 def test_nothing_of_what_was_refused_is_kept_of_them(forgotten: Erased) -> None:
     texts = [
         f'1.2.3.4 - {ADA} [01/Jan/2024:12:00:00 +0000] "GET / HTTP/1.1" 404 1',
-        json.dumps({"actor": {"name": ADA}}),
+        json.dumps({"actor": {"mbox": f"mailto:{ADA}"}}),
         f"{ADA},01.01.2024,A",
         "ben,01.01.2024,A",
     ]
@@ -89,6 +89,17 @@ def test_nothing_of_what_was_refused_is_kept_of_them(forgotten: Erased) -> None:
     result = build_feed(readings, now_ms=NOW_MS, erased=forgotten)
     assert [one.record for one in result.rejects] == ["", "", "", texts[-1]]
     assert (result.erased, result.refused, result.uncounted) == (3, 1, 0)
+
+
+def test_others_rejects_lose_the_record_that_names_them(forgotten: Erased) -> None:
+    text = json.dumps({"actor": "ben", "object": f"about {ADA}, and more"})
+    again = event(1, member="ben")
+    readings = [
+        Reading("f", line, text, one) for line, one in enumerate((again, again, event(2, at_ms=NOW_MS + 1)))
+    ]
+    result = build_feed(readings, now_ms=NOW_MS, erased=forgotten)
+    assert (result.feed.id, result.erased) == (["e1"], 0)
+    assert [(one.record, one.reason) for one in result.rejects] == [("", "duplicate"), ("", "refused")]
 
 
 def test_what_they_took_back_stays_taken_back(forgotten: Erased) -> None:

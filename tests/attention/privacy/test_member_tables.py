@@ -215,6 +215,7 @@ def test_what_stands_under_an_alias_is_theirs(folder: Path, erase: Erase, tmp_pa
         {"actor": "acct:y", "n": 2},
         {"actor": "https://example.org/ada"},
     ]
+    documents.append({"actor": {"mbox": f"mailto:{ADA}"}})
     (folder / "outbox.jsonl").write_text("".join(json.dumps(one) + "\n" for one in documents))
     (folder / "raw.csv").write_text("member,to\nacct:x,1\nacct:y,acct:x\n")
     rejects = [json.dumps({"actor": "acct:x"}), json.dumps({"actor": "acct:y"})]
@@ -227,7 +228,7 @@ def test_what_stands_under_an_alias_is_theirs(folder: Path, erase: Erase, tmp_pa
     result = erase()
     assert (looked.changed, looked.left, result.left) == (result.changed, {}, {})
     assert {Path(name).name: count for name, count in result.changed.items()} == {
-        "feed.parquet": 2, "aliases.csv": 2, "outbox.jsonl": 2, "raw.csv": 1, "feed.rejects.csv": 1,
+        "feed.parquet": 2, "aliases.csv": 2, "outbox.jsonl": 3, "raw.csv": 1, "feed.rejects.csv": 1,
     }  # fmt: skip
     assert (folder / "aliases.csv").read_text() == "alias,member\nacct:y,ben\n"
     assert json.loads((folder / "outbox.jsonl").read_text()) == documents[1]

@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +41,6 @@ from timebank_chain.activity.erased import Erased, cells_of
 from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.measures import to_base
 from timebank_chain.attention.collect.syntax import Fault, shown
-from timebank_chain.attention.collect.weblog import log_names
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import AttentionError
 from timebank_chain.units import format_time
@@ -48,6 +48,7 @@ from timebank_chain.units import format_time
 SCHEMA_NAME = "timebank.attention.feed/1"
 COLUMNS = tuple(one.name for one in fields(MemberEvent))
 TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in {"at_ms", "value"})
+_BETWEEN_WORDS = re.compile(r"[\s,;\"'`<>{}()\[\]|=]+")
 #: What stands where another member's event named an erased one.
 ERASED = "[erased]"
 _fields = attrgetter(*COLUMNS)
@@ -177,7 +178,7 @@ def build_feed(
         Member by what a source calls them; who is not in it keeps the source's name.
     erased
         Who asked to be forgotten: their records are turned away, and of them the place and the reason alone
-        reaches the rejects; what others did to them loses their name.
+        reaches the rejects; what others did to them loses their name, and in the rejects the record.
     """
     names = aliases or {}
     rejects: list[Reject] = []
@@ -237,6 +238,8 @@ def build_feed(
         same = f"duplicate: same as {first.file}:{first.line}"
         rejects.extend(_reject(reading, event.id, "$.id", same) for _, reading in others)
     events.sort(key=lambda one: (one.at_ms, one.source, one.id))
+    if erased is not None:
+        rejects = [_without_names(one, names, erased) for one in rejects]
     rejects.sort(key=lambda one: (one.source, one.line, one.id, one.field, one.reason))
     return CollectResult(
         feed_of(events),
@@ -300,12 +303,26 @@ def _is_erased(reading: Reading, names: Mapping[str, str], erased: Erased) -> bo
             or erased.has_member(names.get(found.member, found.member))
             or erased.act_hash(found.id) in erased.acts
         )
-    # What gives no event has no member: its cells may tell.
-    cells: object = reading.text
+    # What gives no event has no member: what stands in it may tell.
+    return _names_erased(reading.text, names, erased)
+
+
+def _names_erased(text: str, names: Mapping[str, str], erased: Erased) -> bool:
+    """Tell whether an erased person stands in a text: as a cell, a word, or an address (``mailto:``)."""
+    cells: object = text
     with suppress(ValueError):
-        cells = parse_json(reading.text)
-    told = {*cells_of(cells), *log_names(reading.text)}
-    return any(erased.has_member(name) or erased.has_member(names.get(name, name)) for name in told)
+        cells = parse_json(text)
+    told = set(cells_of(cells))
+    told |= {word for cell in (*told, text) for word in _BETWEEN_WORDS.split(cell)}
+    told |= {word.partition(":")[2] for word in told if ":" in word}
+    return any(erased.has_member(name) or erased.has_member(names.get(name, name)) for name in told if name)
+
+
+def _without_names(reject: Reject, names: Mapping[str, str], erased: Erased) -> Reject:
+    """Return another's reject without what it says of an erased person."""
+    if _names_erased(reject.record, names, erased):
+        return replace(reject, reason=reject.reason.partition(": ")[0], record="")
+    return reject
 
 
 def _without_erased(event: MemberEvent, names: Mapping[str, str], erased: Erased) -> MemberEvent:

@@ -97,7 +97,9 @@ class Whose:
             return True
         if record.refused is None or not self.searchable:
             return False
-        return not self.searchable.isdisjoint(cells_of(record.original))
+        # xAPI writes an address as a URI.
+        cells = (cell.removeprefix("mailto:") for cell in cells_of(record.original))
+        return not self.searchable.isdisjoint(cells)
 
     def redacted(self, text: str) -> str:
         """Return a text without the member's names."""
