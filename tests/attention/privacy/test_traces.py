@@ -153,7 +153,7 @@ def test_parquet_is_read_to_its_last_page(tmp_path: Path) -> None:
 
 
 def test_what_was_erased_before_is_known_by_its_hash(tmp_path: Path) -> None:
-    erased = new_erased().with_person(ADA, ["post:4711", "an act of many words"], [])
+    erased = new_erased().with_person(ADA, ["post:4711", "an act of many words", "n: tæt"], [])
     seeking = Traces(frozenset(), frozenset(), erased)
     for number, (content, count) in enumerate(
         (
@@ -162,6 +162,8 @@ def test_what_was_erased_before_is_known_by_its_hash(tmp_path: Path) -> None:
             (gzip.compress(b"(post:4711)"), 1),
             (b"<b>Ada@Example.org</b>", 1),
             (b"1,an act of many words,2", 1),
+            ("\ufeffpost:4711, ein Gruß".encode("utf-16-be"), 1),
+            ("\ufeffn: tæt".encode("utf-16-le"), 1),
             (b"post:4712 post:47 4711", 0),
         )
     ):

@@ -27,7 +27,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote
 
 from timebank_chain.activity.erased import Erased
 
@@ -45,11 +44,14 @@ _MOST_UNPACKED = 64 << 30
 _ESCAPED = 12
 _LONGEST_ACT = 512
 
+_URL = re.compile(r"(?:%[0-9a-fA-F]{2})+")
+_HTML = re.compile(r"&#?[0-9a-zA-Z]{1,10};")
 _UNICODE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 #: Between words: spaces, quotes, brackets and what parts cells; then, between cells, the same without spaces.
 _BETWEEN_WORDS = re.compile(r"[\s,;\"'`<>{}()\[\]|=\x00-\x1f]+")
 _BETWEEN_CELLS = re.compile(r"[,;\t\r\n\"{}\[\]<>]+")
 _FILLED = (re.compile(rb"\0{2,}"), re.compile(rb"\0{4,}"))
+_BYTE_ORDER = (b"\xff\xfe", b"\xfe\xff")
 #: Where letters of two and four bytes may begin.
 _WIDE = (
     *((at, f"utf-16-{end}") for at in (0, 1) for end in ("le", "be")),
@@ -102,6 +104,7 @@ class Traces:
     unseen: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._latin = all(one.isascii() for one in (*self.names, *self.acts))
         names = sorted(_alike(name) for name in self.names if distinctive(name))
         acts = sorted(act for act in self.acts if len(act) >= LEAST_ID and not act.isdigit())
         self._names = _patterns(names)
@@ -260,12 +263,11 @@ class Traces:
             ]
             if not self._latin:
                 views += [block[at:].decode(code, "replace") for at, code in _WIDE]
+            elif self._hashes and block.startswith(_BYTE_ORDER):
+                # Hashing every word of every view of binary files would take hours.
+                views.append(block.decode("utf-16", "replace"))
             count = max(count, *map(self._in_text, views))
         return count
-
-    @property
-    def _latin(self) -> bool:
-        return all(one.isascii() for one in (*self.names, *self.acts)) and not self._hashes
 
     def _in_text(self, text: str) -> int:
         if not text:
@@ -274,7 +276,8 @@ class Traces:
         return max(self._count(text), self._count(plain) if plain != text else 0)
 
     def _count(self, text: str) -> int:
-        alike = _alike(text) if self._names else ""
+        # Capitals beyond ASCII are dear in binary files, and of no matter to a name without them.
+        alike = "" if not self._names else text.lower() if self._latin else _alike(text)
         count = sum(len(pattern.findall(alike)) for pattern in self._names)
         count += sum(len(pattern.findall(text)) for pattern in self._acts)
         return count + (self._hashed(text) if self._hashes else 0)
@@ -292,6 +295,8 @@ class Traces:
                     or (between is _BETWEEN_CELLS and " " not in bare)
                 ):
                     continue
+                if not bare.isprintable():
+                    continue  # bytes of a binary file, and no id that a feed takes
                 known = self._looked_up.get(word)
                 if known is None:
                     known = any(map(self._is_erased, {word.strip(), bare, bare.lower()}))
@@ -339,13 +344,14 @@ def _alike(text: str) -> str:
 
 def _unescaped(text: str) -> str:
     """Return a text with the escapes of JSON, URLs and HTML undone, escaped twice too."""
-    if "\\u" in text or "\\x" in text:
+    if _UNICODE.search(text):
         text = _UNICODE.sub(lambda match: chr(int(match[1] or match[2], 16)), text)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     for _ in range(2):
-        if "%" in text:
-            text = unquote(text, errors="replace")
-    return html.unescape(text) if "&" in text else text
+        text = _URL.sub(
+            lambda match: bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "replace"), text
+        )
+    return _HTML.sub(lambda match: html.unescape(match[0]), text)
 
 
 def _is_text(kind: Any) -> bool:
