@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.attention.collect.builders import NOON_MS, NOW_MS, activity, envelope, statement, write
-from timebank_chain import attention
 from timebank_chain.attention.collect import (
     Fault,
     MemberEvent,
@@ -547,7 +546,8 @@ def test_mappings_that_are_none(tmp_path: Path, broken: str, problem: str) -> No
 
 
 def test_the_mapping_in_the_readme_reads(tmp_path: Path) -> None:
-    readme = (Path(attention.__file__).parent / "README.md").read_text(encoding="utf-8")
+    rooms = Path(__file__).resolve().parents[3] / "timebank_chain" / "attention"
+    readme = (rooms / "README.md").read_text(encoding="utf-8")
     block = next(
         text for text in readme.split("```toml\n") if text.startswith('schema = "timebank.feed-mapping/1"')
     )

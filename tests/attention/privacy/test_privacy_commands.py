@@ -2,7 +2,7 @@
 
 vault ............. made once; without one, without an identity: wrong usage with the way out
 person ............ export, erase, erase again ("already erased", 0), a stranger (1 with a hint), a dry run
-                    nobody to ask: refused; traces in a foreign document: exit 3
+                    nobody to ask: refused; traces in a foreign document: exit 3, once more, and of a dry run
                     what is erased is turned away by ingest, on which nothing of it appears
 sealing ........... seal, open, wrong vault, cut file, rotate, dropped keys
 roles ............. who may only count cannot open; all of it in the ledger, which names nobody
@@ -134,6 +134,34 @@ def test_what_is_left_in_a_foreign_document_ends_with_three(desk: Desk) -> None:
     assert (ran.code, str(minutes) in ran.out) == (3, True)
     minutes.unlink()
     assert "already erased" in desk.run("erase", ADA, "--feed", desk.feed, "--yes").out
+
+
+def test_acts_that_nobody_remembers_still_end_with_three(desk: Desk) -> None:
+    # An id of five characters might stand anywhere.
+    desk.feed.write_text(desk.feed.read_text().replace("act:", "post:"))
+    ids = desk.folder / "ids.json"
+    ids.write_text(json.dumps([row["id"] for row in csv.DictReader(io.StringIO(desk.feed.read_text()))]))
+    encrypted = desk.folder / "minutes.zip"
+    with zipfile.ZipFile(encrypted, "w") as archive:
+        archive.writestr("minutes.txt", "nothing")
+    content = bytearray(encrypted.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    encrypted.write_bytes(content)
+    wanted = ("erase", ADA, "--feed", desk.feed, "--data", ids, "--data", encrypted)
+    looked = desk.run(*wanted, "--dry-run")
+    assert (looked.code, "WOULD STILL BE NAMED" in looked.out, ids.name in looked.out) == (3, True, True)
+    first = desk.run(*wanted, "--yes", "--json")
+    again = desk.run(*wanted, "--yes", "--json")
+    assert (first.code, again.code) == (3, 3)
+    assert first.document["left"] == again.document["left"] == {str(ids): 2}
+    assert list(again.document["unseen"]) == [f"{encrypted}!minutes.txt"]
+    assert again.document["already_erased"]
+    told = desk.run(*wanted, "--yes")
+    assert ("already erased" in told.out, "STILL NAMED" in told.out) == (False, True)
+    ids.unlink()
+    told = desk.run("erase", ADA, "--feed", desk.feed, "--data", encrypted, "--yes")
+    assert (told.code, "nobody looked into" in told.out) == (0, True)
 
 
 def test_ingest_turns_the_erased_away(desk: Desk) -> None:

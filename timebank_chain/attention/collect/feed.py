@@ -23,9 +23,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
@@ -34,15 +36,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.activity.clean import Reject
+from timebank_chain.activity.erased import REASON as ERASED_REASON
+from timebank_chain.activity.erased import Erased, cells_of
 from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.measures import to_base
 from timebank_chain.attention.collect.syntax import Fault, shown
+from timebank_chain.documents import parse_json
 from timebank_chain.errors import AttentionError
 from timebank_chain.units import format_time
 
 SCHEMA_NAME = "timebank.attention.feed/1"
 COLUMNS = tuple(one.name for one in fields(MemberEvent))
 TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in {"at_ms", "value"})
+_BETWEEN_WORDS = re.compile(r"[\s,;\"'`<>{}()\[\]|=]+")
+#: What stands where another member's event named an erased one.
+ERASED = "[erased]"
 _fields = attrgetter(*COLUMNS)
 _LIMITS = {"source": 512, "id": 512, "member": 512, "verb": 64, "object": 2_048, "domain": 512, "unit": 32}
 _NEEDED = frozenset({"source", "id", "member", "verb"})
@@ -126,6 +134,8 @@ class CollectResult:
         Rejects that a later record took back.
     backwards
         By file: how many events stood behind a later one.
+    erased
+        Records of people who asked to be forgotten.
     """
 
     feed: Feed
@@ -137,6 +147,7 @@ class CollectResult:
     conflicting: int
     retracted: int = 0
     backwards: Mapping[str, int] = field(default_factory=dict)
+    erased: int = 0
 
     def reasons(self) -> dict[str, int]:
         """Count the rejects by kind of reason, most frequent first."""
@@ -145,7 +156,11 @@ class CollectResult:
 
 
 def build_feed(
-    readings: Iterable[Reading], *, now_ms: int, aliases: Mapping[str, str] | None = None
+    readings: Iterable[Reading],
+    *,
+    now_ms: int,
+    aliases: Mapping[str, str] | None = None,
+    erased: Erased | None = None,
 ) -> CollectResult:
     """Join what the readers found: validate, standardise units, name members alike, drop repetitions, order.
 
@@ -161,6 +176,9 @@ def build_feed(
         The present, Unix milliseconds: what happened later is turned away.
     aliases
         Member by what a source calls them; who is not in it keeps the source's name.
+    erased
+        Who asked to be forgotten: their records are turned away, and of them the place and the reason alone
+        reaches the rejects; what others did to them loses their name, and in the rejects the record.
     """
     names = aliases or {}
     rejects: list[Reject] = []
@@ -168,10 +186,19 @@ def build_feed(
     latest: dict[str, int] = {}
     backwards: Counter[str] = Counter()
     retractions: dict[tuple[str, str], list[tuple[str | None, Reading]]] = {}
-    read = refused = uncounted = 0
+    read = refused = uncounted = forgotten = 0
     for reading in readings:
         read += 1
         found = reading.found
+        if erased is not None:
+            if _is_erased(reading, names, erased):
+                if isinstance(found, Retraction):
+                    _note_retraction(retractions, found, names, reading)
+                forgotten += 1
+                rejects.append(Reject(reading.file, reading.line, "", "$.member", ERASED_REASON, ""))
+                continue
+            if isinstance(found, MemberEvent):
+                found = _without_erased(found, names, erased)
         if isinstance(found, MemberEvent):
             if found.at_ms < latest.get(reading.file, 0):
                 backwards[reading.file] += 1
@@ -188,8 +215,7 @@ def build_feed(
             rejects.append(_reject(reading, "", found.path, f"refused: {found.problem}"))
         else:
             if isinstance(found, Retraction):
-                who = None if found.member is None else names.get(found.member, found.member)
-                retractions.setdefault((found.source, found.id), []).append((who, reading))
+                _note_retraction(retractions, found, names, reading)
             uncounted += 1
             rejects.append(_reject(reading, "", found.path, found.reason))
     events, duplicates, conflicting, retracted = [], 0, 0, 0
@@ -212,6 +238,8 @@ def build_feed(
         same = f"duplicate: same as {first.file}:{first.line}"
         rejects.extend(_reject(reading, event.id, "$.id", same) for _, reading in others)
     events.sort(key=lambda one: (one.at_ms, one.source, one.id))
+    if erased is not None:
+        rejects = [_without_names(one, names, erased) for one in rejects]
     rejects.sort(key=lambda one: (one.source, one.line, one.id, one.field, one.reason))
     return CollectResult(
         feed_of(events),
@@ -223,6 +251,7 @@ def build_feed(
         conflicting,
         retracted,
         dict(backwards),
+        forgotten,
     )
 
 
@@ -255,6 +284,55 @@ def check_feed(feed: Feed, *, where: str) -> None:
             )
 
 
+def _note_retraction(
+    retractions: dict[tuple[str, str], list[tuple[str | None, Reading]]],
+    found: Retraction,
+    names: Mapping[str, str],
+    reading: Reading,
+) -> None:
+    who = None if found.member is None else names.get(found.member, found.member)
+    retractions.setdefault((found.source, found.id), []).append((who, reading))
+
+
+def _is_erased(reading: Reading, names: Mapping[str, str], erased: Erased) -> bool:
+    """Tell whether a record is one of an erased person's, under any name or id they are known by."""
+    found = reading.found
+    if isinstance(found, MemberEvent):
+        return (
+            erased.has_member(found.member)
+            or erased.has_member(names.get(found.member, found.member))
+            or erased.act_hash(found.id) in erased.acts
+        )
+    # What gives no event has no member: what stands in it may tell.
+    return _names_erased(reading.text, names, erased)
+
+
+def _names_erased(text: str, names: Mapping[str, str], erased: Erased) -> bool:
+    """Tell whether an erased person stands in a text: as a cell, a word, or an address (``mailto:``)."""
+    cells: object = text
+    with suppress(ValueError):
+        cells = parse_json(text)
+    told = set(cells_of(cells))
+    told |= {word for cell in (*told, text) for word in _BETWEEN_WORDS.split(cell)}
+    told |= {word.partition(":")[2] for word in told if ":" in word}
+    return any(erased.has_member(name) or erased.has_member(names.get(name, name)) for name in told if name)
+
+
+def _without_names(reject: Reject, names: Mapping[str, str], erased: Erased) -> Reject:
+    """Return another's reject without what it says of an erased person."""
+    if _names_erased(reject.record, names, erased):
+        return replace(reject, reason=reject.reason.partition(": ")[0], record="")
+    return reject
+
+
+def _without_erased(event: MemberEvent, names: Mapping[str, str], erased: Erased) -> MemberEvent:
+    if event.object and (
+        erased.has_member(event.object) or erased.has_member(names.get(event.object, event.object))
+    ):
+        return replace(event, object=ERASED)
+    return event
+
+
 def _taken_back(
     event: MemberEvent, retractions: Mapping[tuple[str, str], list[tuple[str | None, Reading]]]
 ) -> Reading | None:
@@ -272,6 +350,10 @@ def _standardised(event: MemberEvent, names: Mapping[str, str], now_ms: int) -> 
         if not math.isfinite(event.value):
             raise Fault("$.value", f"infinite: {event.value}")
         value, unit = to_base(event.value, event.unit)
+        if not math.isfinite(value):
+            raise Fault(
+                "$.value", f"too large: {event.value:g} {event.unit} are beyond all numbers in {unit}"
+            )
         event = replace(event, value=value, unit=unit)
     for name in TEXT_COLUMNS:
         _check_text(name, getattr(event, name))

@@ -168,6 +168,7 @@ def manifest(
         "duplicates": result.duplicates,
         "conflicting": result.conflicting,
         "retracted": result.retracted,
+        "erased": result.erased,
         "inputs": [{"kind": kind, "file": path.name, "sha256": file_sha256(path)} for kind, path in inputs],
         **(more or {}),
     }
@@ -199,7 +200,7 @@ def _read_csv(path: Path | str) -> Feed:
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         if tuple(next(rows, ())) != COLUMNS:
             raise AttentionError("the header is not that of a feed", where=f"{where}:1", hint=_REMAKE)
-        for row in rows:
+        for row in filter(None, rows):  # where a row was erased, its line end may stand
             source, name, member, at_ms, verb, thing, domain, value, unit = row
             events.append(
                 MemberEvent(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from timebank_chain.attention.collect.feed import Feed
 from timebank_chain.attention.collect.verbs import ACTS, REACTIONS, TRANSFERS
 from timebank_chain.errors import AttentionError
+from timebank_chain.units import format_time
 
 #: More spans than this are a mistake in the width, not a wish.
 MAX_BUCKETS = 50_000_000
@@ -110,7 +111,8 @@ def bucket_features(
     Raises
     ------
     AttentionError
-        If the width is not positive or makes more than 50 million rows.
+        If the width is not positive or makes more than 50 million rows, or values add up to more than a
+        float holds.
     """
     if width_ms <= 0:
         raise AttentionError(f"a span of {width_ms} ms is none", hint="write for example 1h or 1d")
@@ -146,7 +148,16 @@ def bucket_features(
     for unit in units:
         hit = (unit_of == unit) & ~np.isnan(feed.value[rows])
         column = values[:, by_name[f"value_{unit}"]]
-        np.add.at(column, place[hit], feed.value[rows][hit])
+        with np.errstate(over="ignore"):  # what it becomes is refused below, by name
+            np.add.at(column, place[hit], feed.value[rows][hit])
+        beyond = np.flatnonzero(np.isinf(column))
+        if len(beyond):
+            code, span = keys[beyond[0]].tolist()
+            raise AttentionError(
+                f"the values of {names[code]!r} in {unit} add up to more than any number, in the span from "
+                f"{format_time(span * width_ms)}",
+                hint="look for values that cannot be; a smaller unit or a narrower span does not mend them",
+            )
         column[np.setdiff1d(np.arange(len(keys)), place[hit])] = np.nan
     starts = keys[:, 1] * width_ms
     labels = [names[code] for code in keys[:, 0].tolist()]

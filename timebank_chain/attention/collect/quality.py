@@ -86,7 +86,7 @@ class Quality:
         In the table's order.
     counts
         ``read``, ``kept``, ``refused``, ``uncounted``, ``duplicates``, ``conflicting``, ``retracted``,
-        ``backwards``.
+        ``erased``, ``backwards``.
     backwards
         By file, where time goes backwards.
     reasons
@@ -142,6 +142,7 @@ def feed_quality(result: CollectResult) -> Quality:
         "duplicates": result.duplicates,
         "conflicting": result.conflicting,
         "retracted": result.retracted,
+        "erased": result.erased,
         "backwards": sum(result.backwards.values()),
     }
     faults = [
@@ -160,6 +161,7 @@ def feed_quality(result: CollectResult) -> Quality:
             (counts["uncounted"], "valid records give no event"),
             (counts["duplicates"], "events came again and were counted once"),
             (counts["retracted"], "events were taken back"),
+            (counts["erased"], "records are of people who asked to be forgotten"),
         )
         if count
     ]

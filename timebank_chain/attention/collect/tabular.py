@@ -33,6 +33,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -70,6 +71,9 @@ SHAPE = FieldShape(
 )
 #: More columns than any honest table has; a row of commas alone would fill the memory.
 _MAX_CELLS = 10_000
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf(?:inity)?", re.IGNORECASE | re.ASCII
+)
 #: What stands for a value that was not measured.
 _MISSING = frozenset({"", "-", "na", "n/a", "nan", "null", "none"})
 
@@ -186,6 +190,9 @@ def _value(value: object) -> float | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise MappingRefusal("value", f"not a number: {shown(value)}")
+    # Python itself reads 1_000 and the digits of every script.
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
         raise MappingRefusal("value", f"not a number: {shown(value)}")
     try:
         number = int(value) / 1_000 if isinstance(value, Thousandths) else float(value)

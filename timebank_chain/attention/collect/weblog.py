@@ -119,6 +119,12 @@ def log_event(entry: LogEntry, identity: str, *, by_host: bool = False) -> Membe
     )
 
 
+def log_names(text: str) -> tuple[str, ...]:
+    """Return whose request a line is and where it came from; nothing of a text that is no log's line."""
+    words = text.split(maxsplit=3)
+    return (words[0], words[2]) if len(words) == 4 and words[3].startswith("[") else ()
+
+
 def line_identity(text: str, seen: dict[str, int]) -> str:
     """Return what names a line that has no name of its own: its content, and the how-manieth it is.
 

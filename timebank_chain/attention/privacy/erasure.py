@@ -15,8 +15,6 @@ file.
 from __future__ import annotations
 
 import gzip
-import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,6 +25,8 @@ from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.erased import Erased, load_erased, new_erased, write_erased
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.record import canonical_records, salt_of
+from timebank_chain.activity.sources.files import open_input
+from timebank_chain.attention.monitor.holds import default_path
 from timebank_chain.attention.privacy.held import erase_held, held_pieces, holds_files
 from timebank_chain.attention.privacy.person import (
     Person,
@@ -34,14 +34,17 @@ from timebank_chain.attention.privacy.person import (
     Source,
     find,
     is_activity,
+    is_their_alias,
     is_their_reject,
     is_their_text,
     published_of,
     require_known,
 )
-from timebank_chain.attention.privacy.places import Kind, Place
-from timebank_chain.attention.privacy.rows import Whose, without
+from timebank_chain.attention.privacy.places import Kind, Place, places
+from timebank_chain.attention.privacy.row_lines import is_packed
+from timebank_chain.attention.privacy.rows import without
 from timebank_chain.attention.privacy.sealed import read_header, seal
+from timebank_chain.attention.privacy.traces import Traces
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import list_feed
@@ -49,14 +52,19 @@ from timebank_chain.oracle.journal import FeedMark, Journal
 from timebank_chain.oracle.lock import InstanceLock
 from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
 
-_BLOCK = 4 << 20
-_MOST_NEEDLES = 400
-#: Act ids shorter than this may stand anywhere by chance.
-_LEAST_ID = 6
 _ORDER = {
     kind: place
     for place, kind in enumerate(
-        (Kind.TEXT, Kind.REJECTS, Kind.SEALED, Kind.ROWS, Kind.MEMBERS, Kind.PUBLISHED, Kind.OTHER)
+        (
+            Kind.TEXT,
+            Kind.REJECTS,
+            Kind.SEALED,
+            Kind.ROWS,
+            Kind.MEMBERS,
+            Kind.ALIASES,
+            Kind.PUBLISHED,
+            Kind.OTHER,
+        )
     )
 }
 
@@ -134,7 +142,10 @@ class Erasure:
     redacted
         Other members' rows that named the member in a column nobody reads.
     left
-        Files in which the member's id, or an act's, still stands, with how often.
+        Files in which the member's id, or an act's, still stands, with how often; of an act whose id is
+        no longer known here, because it was erased before, by the hash that is.
+    unseen
+        Files and members of archives that could not be looked into, with the reason.
     published
         How many leaves stay published, by epoch and address alone.
     guessable
@@ -148,6 +159,7 @@ class Erasure:
     changed: dict[str, int] = field(default_factory=dict)
     redacted: int = 0
     left: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
     acts: int = 0
     records: int = 0
     accounts: list[str] = field(default_factory=list)
@@ -181,7 +193,7 @@ def erase_person(
     epochs
         The published epochs, to say what stays in them.
     dry_run
-        Look, and change nothing.
+        Look what would be erased and what would be left, and change nothing.
 
     Raises
     ------
@@ -190,6 +202,7 @@ def erase_person(
     OracleError
         If the oracle is running.
     """
+    search = _with_holds(search, epochs)
     with oracle.held() as marks:
         before = load_erased(erased_file)
         again = before is not None and before.has_member(member)
@@ -211,71 +224,89 @@ def erase_person(
         result.changed |= {str(path): count for path, count in gone.items()}
         # What a later step needs to know stands in files that are changed later: if this is interrupted,
         # erasing again still finds it.
-        order = replace(search, places=tuple(sorted(search.places, key=lambda one: _ORDER[one.kind])))
+        apart = {path.resolve() for path in held}  # done already, in their own way
+        others = (one for one in search.places if one.path.resolve() not in apart)
+        order = replace(search, places=tuple(sorted(others, key=lambda one: _ORDER[one.kind])))
+        traces = Traces(person.whose.names, person.whose.acts, before)
         for source in order.sources():
-            _erase_from(source, search, person, marks, result, dry_run=dry_run)
+            _erase_from(source, search, person, marks, result, traces if dry_run else None)
         if not dry_run:
             search.say("looking for what may be left")
             paths = {place.path.resolve() for place in search.places}
             beside = [Place(path, Kind.OTHER) for path in held if path.resolve() not in paths]
             rest = (*(place for place in search.places if place.path.exists()), *beside)
-            result.left = what_is_left(replace(search, places=rest), person.whose)
+            result.left = what_is_left(replace(search, places=rest), traces)
+        result.unseen = traces.unseen
     return result
 
 
-def what_is_left(search: Search, whose: Whose) -> dict[str, int]:
-    """Return the files in which a member's id, or the id of an act of theirs, still stands.
+def _with_holds(search: Search, epochs: Path | None) -> Search:
+    """Return a search that looks into the oracle's holds too: they lie beside the epochs and name members."""
+    holds = None if epochs is None else default_path(epochs)
+    if holds is None or not holds.is_file() or any(one.path.samefile(holds) for one in search.places):
+        return search
+    return replace(search, places=(*search.places, *places([holds])))
 
-    Tables are read cell by cell, packed and sealed files opened, all others searched byte by byte.
-    """
-    needles = [whose.member] if whose.distinctive else []
-    needles += sorted(act for act in whose.acts if len(act) >= _LEAST_ID and not act.isdigit())
-    patterns = [
-        re.compile(rb"(?<!\w)(?:%s)(?!\w)" % b"|".join(re.escape(one.encode()) for one in part))
-        for part in (needles[at : at + _MOST_NEEDLES] for at in range(0, len(needles), _MOST_NEEDLES))
-    ]
-    longest = max((len(one.encode()) for one in needles), default=0) + 1
+
+def what_is_left(search: Search, traces: Traces) -> dict[str, int]:
+    """Return the files in which anything that is looked for still stands, with how often."""
     left: dict[str, int] = {}
     for source in search.sources():
-        count = sum(_hits(block, patterns) for block in _blocks(source, longest))
-        # A file may be called after a person.
-        count += _hits(os.fsencode(source.place.path.name), patterns)
+        count = traces.in_file(source.plain, place=source.place.path)
         if count:
             left[str(source.place.path)] = count
     return left
 
 
 def _remember(before: Erased, person: Person, path: Path) -> None:
-    write_erased(before.with_person(person.whose.member, person.whose.acts, person.records), path)
+    after = before.with_person(person.whose.member, person.whose.acts, person.records)
+    for alias in person.whose.aliases:
+        after = after.with_person(alias, (), ())
+    write_erased(after, path)
 
 
 def _erase_from(
-    source: Source, search: Search, person: Person, marks: Marks, result: Erasure, *, dry_run: bool
+    source: Source, search: Search, person: Person, marks: Marks, result: Erasure, dry: Traces | None
 ) -> None:
+    """Erase a person from a file; with ``dry``, look what would be left in it instead."""
+    dry_run = dry is not None
+    left = 0
     where = str(source.place.path)
     if source.kind is Kind.ROWS:
         if not result.guessable and is_activity(source.plain):
-            result.guessable = _is_public(source.plain, person.whose.member)
+            result.guessable = _is_public(source.plain, person.whose.names)
         # A file the oracle reads lies where it reads it: a sealed one is no feed.
         mark = marks.of(source.plain)
         new = without(source.plain, person.whose.owns, mapping=search.mapping, whose=person.whose, mark=mark)
-        if dry_run:
-            new.discard()
+        if dry is not None:
+            try:
+                left = dry.in_file(new.part or source.plain, place=source.place.path)
+            finally:
+                new.discard()
         else:
             marks.move(new.mark)
             new.replace()
         count, result.redacted = len(new.dropped), result.redacted + new.redacted
         touched = bool(count or new.redacted)
-    elif source.kind in (Kind.MEMBERS, Kind.REJECTS):
-        count = _without_lines(source, person, dry_run=dry_run)
+    elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS):
+        count, content = _without_lines(source, person)
         touched = bool(count)
+        if dry is not None:
+            left = dry.in_bytes(content) + dry.in_name(source.place.path.name)
+        elif count:
+            _replace(source.plain, content)
     elif source.kind is Kind.TEXT:
         count = int(is_their_text(source.plain, person))
         touched = bool(count)
         if count and not dry_run:
             source.plain.unlink()
+        elif dry is not None and not count:
+            left = dry.in_file(source.plain, place=source.place.path)
     else:
-        return
+        count, touched = 0, False
+        left = 0 if dry is None else dry.in_file(source.plain, place=source.place.path)
+    if left:
+        result.left[where] = left
     if count:
         result.changed[where] = count
     if touched and source.place.kind is Kind.SEALED and not dry_run:
@@ -285,17 +316,23 @@ def _erase_from(
             seal(source.plain, source.place.path, search.ring, name=read_header(source.place.path).name)
 
 
-def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
-    """Take lines out of a members or rejects file, which nobody remembers by its bytes."""
+def _without_lines(source: Source, person: Person) -> tuple[int, bytes]:
+    """Take lines out of a members, alias or rejects file, which nobody remembers by its bytes.
+
+    Returns how many go, and what the file is then.
+    """
     import csv
     import io
 
     def theirs(cells: list[str]) -> bool:
         if source.kind is Kind.MEMBERS:
-            return bool(cells) and cells[0].strip() == person.whose.member
+            return bool(cells) and cells[0].strip() in person.whose.names
+        if source.kind is Kind.ALIASES:
+            return is_their_alias(cells, person.whose)
         return cells != list(REJECT_COLUMNS) and is_their_reject(cells, person.whose)
 
-    content = source.plain.read_bytes().decode("utf-8", "surrogateescape")
+    with open_input(source.plain) as binary:
+        content = binary.read().decode("utf-8", "surrogateescape")
     taken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -311,9 +348,8 @@ def _without_lines(source: Source, person: Person, *, dry_run: bool) -> int:
         else:
             kept.extend(taken)
         taken.clear()
-    if gone and not dry_run:
-        _replace(source.plain, "".join(kept).encode("utf-8", "surrogateescape"))
-    return gone
+    new = "".join(kept).encode("utf-8", "surrogateescape")
+    return gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -323,41 +359,12 @@ def _replace(path: Path, content: bytes) -> None:
         raise AttentionError(f"cannot be rewritten: {error.strerror}", where=str(path)) from error
 
 
-def _is_public(path: Path, member: str) -> bool:
+def _is_public(path: Path, names: frozenset[str]) -> bool:
     """Tell whether a member's records are salted with the key everybody knows."""
     from timebank_chain.activity import read_activity
 
     table = read_activity(path)
     for row, record in enumerate(canonical_records(table)):
-        if table.member[row] == member:
+        if table.member[row] in names:
             return bool(table.salt[row].tobytes() == salt_of(PUBLIC_SALT_KEY, record))
     return False
-
-
-def _blocks(source: Source, overlap: int) -> Iterator[bytes]:
-    """Yield a file's text in pieces that overlap by what is looked for."""
-    if source.kind in (Kind.ROWS, Kind.PUBLISHED) and source.plain.suffix.lower() == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(source.plain) as file:
-            for batch in file.iter_batches():
-                for column in batch.columns:
-                    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                        yield "\n".join(value for value in column.to_pylist() if value).encode()
-                    elif pa.types.is_nested(column.type):
-                        yield "\n".join(map(str, column.to_pylist())).encode()
-            yield str(file.schema_arrow.metadata).encode()
-        return
-    with source.plain.open("rb") as plain:
-        packed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        reader = gzip.GzipFile(fileobj=plain) if packed else plain
-        rest = b""
-        while block := reader.read(_BLOCK):
-            yield rest + block
-            rest = block[-overlap:]
-
-
-def _hits(block: bytes, patterns: list[re.Pattern[bytes]]) -> int:
-    return sum(len(pattern.findall(block)) for pattern in patterns)

@@ -7,7 +7,8 @@
       rows/01-feed.csv.jsonl        the member's rows as they were read, with source and line
       tables/01-activity.parquet.jsonl  the same of activity tables, with salt and record id: with these the
                                         member can show which published acts are theirs, and nobody else can
-      rejects/, members/, texts/    rows turned away; the line of the members file; texts they wrote
+      rejects/, texts/              rows turned away; texts they wrote
+      members/, aliases/            their lines of the members and the alias file
       holds/                        what was held of theirs before it was paid, why, and who released it
       published.jsonl               what the epochs say of their account, in numbers
 """
@@ -32,6 +33,7 @@ from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
+from timebank_chain.attention.collect.weblog import log_names
 from timebank_chain.attention.privacy.held import held_pieces, holds_files
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
@@ -157,18 +159,18 @@ def find(search: Search, member: str) -> Person:
     """
     if not member.strip() or member != member.strip():
         raise AttentionError(f"not a member: {member!r:.80}", hint="give the id as the feed has it")
-    whose = Whose(member)
+    whose = Whose(member, aliases=aliases_of(search, member))
     acts: set[str] = set()
     records: set[bytes] = set()
-    accounts = {placeholder_address(member)}
+    accounts = {placeholder_address(name) for name in whose.names}
     for source in search.sources():
         if source.kind is Kind.ROWS:
             mine = [one for one in rows_of_file(source.plain, search.mapping) if whose.owns(one)]
             acts.update(one.id for one in mine if isinstance(one.id, str))
             if mine and is_activity(source.plain):
-                records.update(row["record_id"] for row in _table_rows(source.plain, member))
+                records.update(row["record_id"] for row in _table_rows(source.plain, whose))
         elif source.kind is Kind.MEMBERS:
-            accounts.update(_account(cells) for cells in member_lines(source.plain, member))
+            accounts.update(_account(cells) for cells in member_lines(source.plain, whose))
     whose = replace(whose, acts=frozenset(acts))
     texts = search.texts_by(frozenset(accounts))
     person = Person(whose, frozenset(accounts), frozenset(records), texts)
@@ -177,6 +179,24 @@ def find(search: Search, member: str) -> Person:
         if count:
             person.found[str(source.place.path)] = count
     return person
+
+
+def aliases_of(search: Search, member: str) -> frozenset[str]:
+    """Return what sources call a member, from the alias files among the places.
+
+    Raises
+    ------
+    AttentionError
+        If a file cannot be read.
+    """
+    asked = tuple(one for one in search.places if one.kind in (Kind.ALIASES, Kind.SEALED))
+    return frozenset(
+        cells[0].strip()
+        for source in replace(search, places=asked).sources()
+        if source.kind is Kind.ALIASES
+        for cells in table_cells(source.plain)
+        if len(cells) > 1 and cells[1].strip() == member and cells[0].strip()
+    )
 
 
 def require_known(person: Person) -> None:
@@ -296,15 +316,25 @@ def is_activity(path: Path) -> bool:
     return bool(metadata.get(b"timebank.schema") == SCHEMA_NAME.encode())
 
 
-def member_lines(path: Path, member: str) -> list[list[str]]:
+def member_lines(path: Path, whose: Whose) -> list[list[str]]:
     """Return a member's lines of a members file."""
-    return [cells for cells in table_cells(path) if cells and cells[0].strip() == member]
+    return [cells for cells in table_cells(path) if cells and cells[0].strip() in whose.names]
+
+
+def alias_lines(path: Path, whose: Whose) -> list[list[str]]:
+    """Return a member's lines of an alias file."""
+    return [cells for cells in table_cells(path) if is_their_alias(cells, whose)]
+
+
+def is_their_alias(cells: list[str], whose: Whose) -> bool:
+    """Tell whether a line of an alias file is about a member."""
+    return any(cell.strip() in whose.names for cell in cells[:2])
 
 
 def is_their_reject(cells: list[str], whose: Whose) -> bool:
     """Tell whether a line of a rejects file is about a member's record."""
     if len(cells) != len(REJECT_COLUMNS):
-        return whose.distinctive and whose.redacted(",".join(cells)) != ",".join(cells)
+        return whose.redacted(",".join(cells)) != ",".join(cells)
     record_id, record = cells[2], cells[5]
     if record_id in whose.acts:
         return True
@@ -312,11 +342,13 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
         original = parse_json(record)
     except ValueError:
         original = record
-    if isinstance(original, dict) and original.get("member") == whose.member:
+    if isinstance(original, dict) and isinstance(original.get("member"), str | int):
+        if str(original["member"]).strip() in whose.names:
+            return True
+    # What was turned away has no columns any more: an id that fills a cell tells, a number too.
+    elif not whose.names.isdisjoint((*cells_of(original), *log_names(record))):
         return True
-    return whose.distinctive and (
-        whose.member in cells_of(original) or any(whose.redacted(cell) != cell for cell in cells)
-    )
+    return any(whose.redacted(cell) != cell for cell in cells)
 
 
 def table_cells(path: Path) -> Iterator[list[str]]:
@@ -342,7 +374,7 @@ def _pieces(source: Source, person: Person, mapping: ColumnMapping | None) -> It
     whose = person.whose
     if source.kind is Kind.ROWS:
         if is_activity(source.plain):
-            for row in _table_rows(source.plain, whose.member):
+            for row in _table_rows(source.plain, whose):
                 yield row | {"record_id": row["record_id"].hex(), "salt": row["salt"].hex()}
             return
         for record in rows_of_file(source.plain, mapping):
@@ -351,16 +383,18 @@ def _pieces(source: Source, person: Person, mapping: ColumnMapping | None) -> It
     elif source.kind is Kind.REJECTS:
         yield from (cells for cells in table_cells(source.plain) if is_their_reject(cells, whose))
     elif source.kind is Kind.MEMBERS:
-        yield from member_lines(source.plain, whose.member)
+        yield from member_lines(source.plain, whose)
+    elif source.kind is Kind.ALIASES:
+        yield from alias_lines(source.plain, whose)
     elif source.kind is Kind.TEXT and is_their_text(source.plain, person):
         yield source.name
 
 
-def _table_rows(path: Path, member: str) -> Iterator[dict[str, Any]]:
+def _table_rows(path: Path, whose: Whose) -> Iterator[dict[str, Any]]:
     import numpy as np
 
     table = read_activity(path)
-    mine = table.take(np.flatnonzero(np.array([name == member for name in table.member], dtype=bool)))
+    mine = table.take(np.flatnonzero(np.array([name in whose.names for name in table.member], dtype=bool)))
     for row, record in enumerate(record_ids(mine)):
         yield {
             "id": mine.id[row],

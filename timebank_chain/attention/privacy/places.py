@@ -1,9 +1,10 @@
 """Where a community keeps raw data: files are told apart by what is in them, not by where they lie.
 
 =========== ====================================================================================
-rows        feeds and activity tables: CSV, JSON lines, Parquet
+rows        feeds and activity tables: CSV and JSON lines, packed or not, Parquet
 rejects     rows of a feed that were turned away, with the original beside the reason
 members     the members file
+aliases     what the sources call the members (`timebank attention collect --aliases`)
 text        a text kept off chain (`timebank_chain.content`)
 sealed      any of these, encrypted
 published   epochs: numbers and addresses under their hashes, needed by every audit; never changed
@@ -22,12 +23,13 @@ from pathlib import Path
 
 from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.sources.files import open_input
-from timebank_chain.attention.privacy.rows import ROWS
+from timebank_chain.attention.privacy.row_lines import ROWS, row_suffix
 from timebank_chain.attention.privacy.sealed import is_sealed
 from timebank_chain.epoch.file import DATA_FILES, HEADER_FILE, MANIFEST_FILE
 from timebank_chain.errors import AttentionError
 
 _MEMBERS_HEADER = ["member", "address"]
+_ALIASES_HEADER = ["alias", "member"]
 _TEXT_MAGIC = b"timebank.text/1\n"
 _MAX_HEADER_BYTES = 1 << 20
 
@@ -38,6 +40,7 @@ class Kind(StrEnum):
     ROWS = "rows"
     REJECTS = "rejects"
     MEMBERS = "members"
+    ALIASES = "aliases"
     TEXT = "text"
     SEALED = "sealed"
     PUBLISHED = "published"
@@ -81,9 +84,9 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
             and (path.parent / MANIFEST_FILE).exists()
         ):
             return Kind.PUBLISHED
-        if called.suffix.lower() == ".csv":
+        if row_suffix(called) == ".csv":
             return _kind_of_csv(path)
-        if called.suffix.lower() in ROWS:
+        if row_suffix(called) in ROWS:
             return Kind.ROWS
         with path.open("rb") as file:
             return Kind.TEXT if file.read(len(_TEXT_MAGIC)) == _TEXT_MAGIC else Kind.OTHER
@@ -97,4 +100,6 @@ def _kind_of_csv(path: Path) -> Kind:
     header = [cell.strip() for cell in next(csv.reader(io.StringIO(head)), [])]
     if header == list(REJECT_COLUMNS):
         return Kind.REJECTS
+    if header == _ALIASES_HEADER:
+        return Kind.ALIASES
     return Kind.MEMBERS if header == _MEMBERS_HEADER else Kind.ROWS

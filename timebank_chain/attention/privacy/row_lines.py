@@ -13,8 +13,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -22,14 +22,21 @@ from timebank_chain.activity.mapping import ColumnMapping, own_mapping
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.sources.files import MAX_LINE, open_input
 from timebank_chain.activity.sources.jsonl import json_record
+from timebank_chain.attention.privacy.member_tables import FOREIGN, READ, foreign_record, unread
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import ActivityError, AttentionError
 
-#: Why a row is refused whose columns neither the mapping nor our own names explain.
-FOREIGN = ("", "foreign columns")
+LINES = frozenset({".csv", ".jsonl", ".ndjson"})
+ROWS = LINES | {".parquet"}
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+
+
+def row_suffix(path: Path) -> str:
+    """Return what kind of rows a file's name promises, packed (``feed.csv.gz``) or not."""
+    inner = Path(path.name.lower().removesuffix(".gz")).suffix
+    return inner if inner in LINES else path.suffix.lower()
 
 
 @dataclass
@@ -65,15 +72,16 @@ def csv_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | N
         taken.clear()
         first = False
         rules = rules_for(header, mapping)
-        unread = None if rules is None else [name not in rules.columns() for name in header]
+        free = unread(header) if rules is None else [name for name in header if name not in rules.columns()]
+        open_to_all = [name in free for name in header]
         line = reader.line_num + 1
         for cells in reader:
             row, here, line = LineRow(taken[:]), line, reader.line_num + 1
             taken.clear()
             if cells:
                 row.record = _csv_record(cells, header, rules, str(path), here)
-                if len(cells) == len(header) and unread is not None and any(unread):
-                    row.rebuild = _csv_rebuild(cells, unread, row.lines)
+                if len(cells) == len(header) and any(open_to_all):
+                    row.rebuild = _csv_rebuild(cells, open_to_all, row.lines)
             yield row
         if taken:
             yield LineRow(taken)
@@ -92,15 +100,15 @@ def _csv_record(
         return RawRecord(name, line, original=",".join(cells), refused=("", "wrong number of cells"))
     row = dict(zip(header, cells, strict=True))
     if rules is None:
-        return RawRecord(name, line, original=row, refused=FOREIGN)
+        return foreign_record(row, name, line)
     return rules.record(row, name, line)
 
 
 def _csv_rebuild(
-    cells: list[str], unread: list[bool], lines: list[bytes]
+    cells: list[str], open_to_all: list[bool], lines: list[bytes]
 ) -> Callable[[Callable[[str], str]], list[bytes]]:
     def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        new = [change(cell) if open_ else cell for cell, open_ in zip(cells, unread, strict=True)]
+        new = [change(cell) if open_ else cell for cell, open_ in zip(cells, open_to_all, strict=True)]
         if new == cells:
             return lines
         buffer = io.StringIO(newline="")
@@ -117,19 +125,20 @@ def json_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | 
         text = raw.removeprefix(_BOM).decode("utf-8", "surrogateescape").strip()
         row = LineRow([raw])
         if text:
-            row.record, rules = _json_record(text, str(path), number, mapping)
-            if rules is not None:
-                row.rebuild = _json_rebuild(text, rules, raw)
+            row.record, read = _json_record(text, str(path), number, mapping)
+            if read is not None:
+                row.rebuild = _json_rebuild(text, read, raw)
         yield row
 
 
 def _json_record(
     text: str, name: str, line: int, mapping: ColumnMapping | None
-) -> tuple[RawRecord, ColumnMapping | None]:
+) -> tuple[RawRecord, frozenset[str] | None]:
+    """Return a line's record, and the keys that are read; ``None`` where no other key may hold a name."""
     if mapping is not None:
         mapped = json_record(text, name, line, mapping)
         if mapped.member is not None:
-            return mapped, mapping
+            return mapped, frozenset(mapping.columns())
     own = json_record(text, name, line)
     if own.refused is None:
         return own, None
@@ -137,17 +146,17 @@ def _json_record(
         row = parse_json(text)
     except (ValueError, ArithmeticError):
         row = None
-    original: Mapping[str, object] | str = row if isinstance(row, dict) else text
-    if isinstance(row, dict) and isinstance(row.get("member"), str):
-        return replace(own, member=row["member"], original=original), None
-    return RawRecord(name, line, original=original, refused=FOREIGN), None
+    if not isinstance(row, dict):
+        return RawRecord(name, line, original=text, refused=FOREIGN), None
+    record = foreign_record(row, name, line)
+    if record.member is None:
+        return record, None
+    return record, READ
 
 
 def _json_rebuild(
-    text: str, rules: ColumnMapping, raw: bytes
+    text: str, read: frozenset[str], raw: bytes
 ) -> Callable[[Callable[[str], str]], list[bytes]]:
-    read = set(rules.columns())
-
     def walk(value: object, place: str, change: Callable[[str], str]) -> object:
         if place in read:
             return value
@@ -160,7 +169,8 @@ def _json_rebuild(
         return change(value) if isinstance(value, str) else value
 
     def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        if change(text) == text:
+        # What is written with an escape is seen when the line is parsed.
+        if change(text) == text and "\\" not in text:
             return [raw]
         # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
         guard = secrets.token_hex(16)
@@ -204,7 +214,7 @@ class lines_of:  # noqa: N801 - reads as a statement: `with lines_of(path) as li
 
     def __enter__(self) -> Iterator[bytes]:
         binary = self._input.__enter__()
-        return self._csv(binary) if self.path.suffix.lower() == ".csv" else self._json(binary)
+        return self._csv(binary) if row_suffix(self.path) == ".csv" else self._json(binary)
 
     def __exit__(self, *error: object) -> None:
         self._input.__exit__(*error)  # type: ignore[arg-type]  # handed through as it came

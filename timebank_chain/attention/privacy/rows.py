@@ -15,29 +15,38 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from timebank_chain.activity.erased import cells_of
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
+from timebank_chain.attention.collect.feed import ERASED
+from timebank_chain.attention.privacy.member_tables import (
+    feed_without,
+    foreign_record,
+    is_feed,
+    renew_manifests,
+    unread,
+)
 from timebank_chain.attention.privacy.row_lines import (
-    FOREIGN,
     csv_line_rows,
     is_packed,
     json_line_rows,
     line_end,
     lines_of,
     packing,
+    row_suffix,
     rules_for,
 )
+from timebank_chain.attention.privacy.traces import distinctive
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.journal import FeedMark
 
 #: What stands where another member's row named the erased one.
-REDACTED = "[erased]"
-LINES = frozenset({".csv", ".jsonl", ".ndjson"})
-ROWS = LINES | {".parquet"}
+REDACTED = ERASED
 
 _MARK_HINT = (
     "the oracle would stop at it too: settle that first (timebank oracle run --forget-feed), then erase"
@@ -57,31 +66,56 @@ class Whose:
         The outside id.
     acts
         Ids of the member's acts, as far as they are known.
+    aliases
+        What sources call the member, if they have other names for them.
     """
 
     member: str
     acts: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The member's id and aliases."""
+        return self.aliases | {self.member}
+
+    @cached_property
+    def searchable(self) -> frozenset[str]:
+        """Those of the names that can be looked for in text."""
+        return frozenset(filter(distinctive, self.names))
 
     @property
     def distinctive(self) -> bool:
-        """Whether the id can be looked for in text: four characters or more, and not all digits."""
-        return len(self.member) >= 4 and not self.member.isdigit()
+        """Whether all names can be looked for in text: four characters or more, and not all digits."""
+        return self.searchable == self.names
 
     def owns(self, record: RawRecord) -> bool:
         """Tell whether a record is the member's."""
         if isinstance(record.member, str):
-            return record.member.strip() == self.member
+            return record.member.strip() in self.names
         if isinstance(record.id, str) and record.id in self.acts:
             return True
-        return self.distinctive and record.refused is not None and self.member in cells_of(record.original)
+        if record.refused is None or not self.searchable:
+            return False
+        # xAPI writes an address as a URI.
+        cells = (cell.removeprefix("mailto:") for cell in cells_of(record.original))
+        return not self.searchable.isdisjoint(cells)
 
     def redacted(self, text: str) -> str:
-        """Return a text without the member's id."""
-        return self._pattern.sub(REDACTED, text) if self.distinctive else text
+        """Return a text without the member's names."""
+        return text if self._pattern is None else self._pattern.sub(REDACTED, text)
 
-    @property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile(rf"(?<!\w){re.escape(self.member)}(?!\w)", re.IGNORECASE)
+    def redacted_cell(self, text: str) -> str:
+        """Return the cell of a column that names things or people: a short name is out if it fills it."""
+        return REDACTED if text.strip() in self.names else self.redacted(text)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str] | None:
+        if not self.searchable:
+            return None
+        # The longest first: one name may begin as another does.
+        names = "|".join(map(re.escape, sorted(self.searchable, key=len, reverse=True)))
+        return re.compile(rf"(?<!\w)(?:{names})(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -108,9 +142,17 @@ class Rewritten:
     mark: FeedMark | None = None
 
     def replace(self) -> None:
-        """Put the new file in the old one's place."""
+        """Put the new file in the old one's place, and what is said of it in manifests before.
+
+        Raises
+        ------
+        AttentionError
+            If it cannot be put there.
+        """
         if self.part is not None:
             try:
+                # Cut off between the two, this is done again as long as the old file is there.
+                renew_manifests(self.path, self.part, self.kept)
                 self.part.replace(self.path)
             except OSError as error:
                 self.discard()
@@ -124,7 +166,7 @@ class Rewritten:
 
 def rows_of_file(path: Path, mapping: ColumnMapping | None) -> Iterator[RawRecord]:
     """Yield every row of a file; where neither the mapping nor our own names fit, refused as foreign."""
-    kind = path.suffix.lower()
+    kind = row_suffix(path)
     if kind == ".parquet":
         yield from (record for record, _ in _parquet_rows(path, mapping))
         return
@@ -164,7 +206,9 @@ def without(
     # No `writing_whole`: the new file outlives this call; its caller moves the oracle's mark, then puts it
     # in place, or on a dry run throws it away.
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=f".part{path.suffix}", dir=path.parent
+        )
         os.close(handle)
     except OSError as error:
         raise AttentionError(
@@ -173,7 +217,12 @@ def without(
     part = Path(name)
     done = Rewritten(path, None, ())
     try:
-        if path.suffix.lower() == ".parquet":
+        if mark is None and is_feed(path):
+            change = (lambda cell: cell) if whose is None else whose.redacted_cell
+            gone, redacted, kept = feed_without(path, part, drop, change)
+            changed = part if gone or redacted else None
+            done = Rewritten(path, changed, tuple(gone), redacted, kept)
+        elif path.suffix.lower() == ".parquet":
             done = _parquet_without(path, part, drop, mapping, whose, mark)
         else:
             done = _lines_without(path, part, drop, mapping, whose, mark)
@@ -212,7 +261,7 @@ def _lines_without(
     with lines_of(path) as lines, packing(part, packed) as out:
         rows = (
             csv_line_rows(lines, path, mapping)
-            if path.suffix.lower() == ".csv"
+            if row_suffix(path) == ".csv"
             else json_line_rows(lines, path, mapping)
         )
         for row in rows:
@@ -289,15 +338,19 @@ def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[R
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != "salt"]
             rules = rules_for(list(file.schema_arrow.names), mapping)
-            unread = [] if rules is None else [name for name in columns if name not in rules.columns()]
+            free = (
+                unread(columns)
+                if rules is None
+                else [name for name in columns if name not in rules.columns()]
+            )
             line = 0
             for batch in file.iter_batches(batch_size=8_192, columns=columns):
                 for row in batch.to_pylist():
                     line += 1
                     if rules is None:
-                        yield RawRecord(str(path), line, original=row, refused=FOREIGN), unread
+                        yield foreign_record(row, str(path), line), free
                     else:
-                        yield rules.record(row, str(path), line), unread
+                        yield rules.record(row, str(path), line), free
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise AttentionError(
             f"not a readable Parquet file: {str(error).splitlines()[0] if str(error) else error!r}",
@@ -320,13 +373,13 @@ def _parquet_without(
     dropped: list[RawRecord] = []
     stays: list[bool] = []
     named: dict[int, dict[str, str]] = {}
-    for record, unread in _parquet_rows(path, mapping):
+    for record, free in _parquet_rows(path, mapping):
         gone = drop(record)
         stays.append(not gone)
         if gone:
             dropped.append(record)
         elif whose is not None and isinstance(record.original, Mapping):
-            cells = {name: record.original[name] for name in unread}
+            cells = {name: record.original[name] for name in free}
             changes = {
                 name: new
                 for name, cell in cells.items()
@@ -353,8 +406,8 @@ def _parquet_without(
                 values[row] = changes.get(column, values[row])
             position = table.schema.get_field_index(column)
             kind = table.schema.field(position)
-            table = table.set_column(position, kind, pa.array(values, kind.type))
-        pq.write_table(table.filter(pa.array(stays)), part, compression="zstd")
+            table = table.set_column(position, kind, pa.array(values, _plain_type(kind.type)).cast(kind.type))
+        pq.write_table(_without_unused(table.filter(pa.array(stays))), part, compression="zstd")
     moved = None
     if mark is not None:
         content = part.read_bytes()
@@ -362,3 +415,29 @@ def _parquet_without(
         rows = sum(stays[: mark.rows])
         moved = FeedMark(mark.name, len(content), hashlib.sha256(content).hexdigest(), rows)
     return Rewritten(path, part, tuple(dropped), len(named), kept, moved)
+
+
+def _plain_type(kind: Any) -> Any:
+    """Return the type of the values where a column is kept as a dictionary of them."""
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _without_unused(table: Any) -> Any:
+    """Return a table whose dictionaries hold what its rows use and nothing else.
+
+    Rows that are filtered out leave their values in the dictionary, and the file would still hold them.
+    """
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = pa.chunked_array(
+                [chunk.cast(field.type.value_type) for chunk in table.column(position).chunks],
+                type=field.type.value_type,
+            )
+            table = table.set_column(
+                position, field, values.combine_chunks().dictionary_encode().cast(field.type)
+            )
+    return table

@@ -100,6 +100,14 @@ def command(
     weblog_by_address: Annotated[
         bool, typer.Option("--weblog-by-address", help="Count requests without a user for their address.")
     ] = False,
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased",
+            metavar=_FILE,
+            help="List of who asked to be forgotten (erased.json): their records are turned away.",
+        ),
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(
@@ -152,12 +160,16 @@ def command(
     To the ledger: `--activity acts.csv` writes what members made, with how many answered and took note
     within the window; then `timebank ingest csv acts.csv -o activity.parquet` makes it an activity table.
 
+    Who asked to be forgotten (`timebank attention privacy erase`) comes back with the next run unless it is
+    given --erased FILE: their records are turned away, and nothing of them is kept but place and reason.
+
     Example: timebank attention collect --activitystreams outbox.jsonl --xapi lrs.json -o feed.parquet
 
     Example: timebank attention collect --table room.csv=room.feed.toml --ledger -o feed.parquet --strict
 
     Example: timebank attention collect --weblog access.log -o feed.csv --features daily.csv --scale robust
     """
+    from timebank_chain.activity.erased import load_erased
     from timebank_chain.attention.collect import build_feed, feed_quality, load_aliases
 
     inputs = _inputs(activitystreams, xapi, cloudevents, weblog, table)
@@ -171,6 +183,10 @@ def command(
     if (scale or fit_until) and features is None:
         raise UsageError("--scale and --fit-until are about features", hint="add --features FILE")
     now_ms = time.time_ns() // 1_000_000
+    forgotten = None if erased is None else load_erased(erased)
+    if erased is not None and forgotten is None:
+        # Going on without it would take erased people up again.
+        raise UsageError(f"--erased names no file: {erased}", hint="name the list, or leave --erased out")
     names = {} if aliases is None else load_aliases(aliases)
     history: Iterator[Reading] = iter(())
     if ledger:
@@ -178,7 +194,7 @@ def command(
         # A rehearsal's chain may be ahead of the clock on the wall: what it recorded is past all the same.
         now_ms = max(now_ms, chain_ms)
     readings = chain(_readings(inputs, weblog_by_address), history)
-    result = build_feed(_counted(readings), now_ms=now_ms, aliases=names)
+    result = build_feed(_counted(readings), now_ms=now_ms, aliases=names, erased=forgotten)
     report = feed_quality(result)
     body = _write(result, report, outputs, inputs, now_ms, widths, fill, scale, fit_ms)
     if as_json:

@@ -137,12 +137,13 @@ def read_tables(
     from timebank_chain.activity import PUBLIC_SALT_KEY, clean
     from timebank_chain.activity.erased import load_erased
     from timebank_chain.activity.mapping import load_mapping
-    from timebank_chain.attention.privacy.rows import ROWS, rows_of_file
+    from timebank_chain.attention.privacy.row_lines import ROWS, row_suffix
+    from timebank_chain.attention.privacy.rows import rows_of_file
     from timebank_chain.attention.privacy.vault import now_ms
     from timebank_chain.valuation import load_policy
 
     for path in files:
-        if not path.is_file() or path.suffix.lower() not in ROWS:
+        if not path.is_file() or row_suffix(path) not in ROWS:
             raise UsageError(f"no file of rows: {path}", hint=f"one of {', '.join(sorted(ROWS))}")
     rules = load_mapping(mapping) if mapping else None
     windows = {} if policy is None else {one.name: one.window_ms for one in load_policy(policy).domains}

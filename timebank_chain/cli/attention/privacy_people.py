@@ -95,8 +95,10 @@ def erase(
 
     Their records are turned away from then on (only hashes are kept), the oracle goes on from the rewritten
     feed, and `timebank audit` passes as before: published epochs hold numbers under hashes, and stay. Stop
-    the oracle, and whoever writes the feed, meanwhile. Exit code 3 if something of theirs is left. Erasing
-    a person again does no harm.
+    the oracle, and whoever writes the feed, meanwhile. Exit code 3 if something of theirs is left, of a dry
+    run if something would be. Erasing a person again does no harm.
+
+    Give the alias file of `timebank attention collect` with --data too: what stands under an alias is theirs.
 
     Example: timebank attention privacy erase ada@example.org --feed feed --data members.csv --data archive
     --epochs epochs --vault vault --identity ana.identity
@@ -237,6 +239,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
         "redacted_rows": result.redacted,
         "acts": result.acts,
         "left": result.left,
+        "unseen": result.unseen,
         "accounts": result.accounts,
         "published_leaves": result.published,
         "guessable": result.guessable,
@@ -247,7 +250,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
 
 def _print_erasure(result: Erasure, dry_run: bool) -> None:
     console = out()
-    if result.again and result.nothing_to_do and not result.left:
+    if result.again and result.nothing_to_do and not result.left and not result.unseen:
         console.print("already erased: nothing of theirs is left here", markup=False)
         return
     print_table(
@@ -279,7 +282,10 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
     console.print(
         "copies elsewhere (backups, mirrors, other signers' feeds) have to be erased there", markup=False
     )
+    for name, reason in result.unseen.items():
+        console.print(f"mind: nobody looked into {name}: {reason}", markup=False)
     if result.left:
         rows = [(name, f"{count:,}") for name, count in result.left.items()]
-        print_table("STILL NAMED in what this program does not write", ["file", ">times"], rows)
+        title = "WOULD STILL BE NAMED" if dry_run else "STILL NAMED"
+        print_table(f"{title} in what this program does not write", ["file", ">times"], rows)
         say("edit or delete these files, then erase again")

@@ -1,0 +1,160 @@
+"""What `timebank attention collect` writes: the joined feed, features by span, and the manifest beside them.
+
+Any table with a column ``member`` is understood as far as that goes: whose a row is, and when (``at_ms``; of
+features ``start_ms``). Ids are matched whole there, so that numbers and short names are as good as long ones.
+The feed is read and written by its own reader and writer, which carry its data hash; the manifest is written
+anew with it, so that who checks a feed against its manifest finds them agreed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from timebank_chain.activity.record import RawRecord
+from timebank_chain.activity.sources.files import open_input
+from timebank_chain.attention.collect import feed_of, read_feed, write_feed
+from timebank_chain.attention.collect.event import MemberEvent
+from timebank_chain.attention.collect.feed import COLUMNS, SCHEMA_NAME, Feed
+from timebank_chain.attention.collect.files import MANIFEST_SCHEMA, file_sha256, write_json
+from timebank_chain.documents import TooLarge, parse_json, read_small
+
+#: Why a row is refused whose columns neither the mapping nor our own names explain.
+FOREIGN = ("", "foreign columns")
+#: When a row of such a table was; the first that is there counts.
+_TIMES = ("at_ms", "start_ms")
+#: The columns that are read; any other may name somebody.
+READ = frozenset({"id", "member", *_TIMES})
+_MAX_MANIFEST_BYTES = 64 << 20
+_MAX_HEADER_BYTES = 1 << 20
+
+
+def has_member(columns: list[str]) -> bool:
+    """Tell whether rows of these columns say whose they are."""
+    return "member" in columns
+
+
+def unread(columns: list[str]) -> list[str]:
+    """Return the columns in which another member may be named."""
+    return [name for name in columns if name not in READ] if has_member(columns) else []
+
+
+def foreign_record(row: Mapping[str, Any], name: str, line: int) -> RawRecord:
+    """Return a row of a foreign table, with its member and time where it has columns for them."""
+    member, own = row.get("member"), row.get("id")
+    if isinstance(member, int) and not isinstance(member, bool):
+        member = str(member)
+    if not isinstance(member, str):
+        return RawRecord(name, line, original=row, refused=FOREIGN)
+    return RawRecord(
+        name,
+        line,
+        id=own if isinstance(own, str) else None,
+        member=member,
+        domain=row.get("domain"),
+        occurred=next((row[time] for time in _TIMES if time in row), None),
+        original=row,
+        refused=FOREIGN,
+    )
+
+
+def is_feed(path: Path) -> bool:
+    """Tell whether a file is a joined feed."""
+    if path.suffix.lower() == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+        except (pa.ArrowException, OSError):
+            return False
+        return bool(metadata.get(b"timebank.schema") == SCHEMA_NAME.encode())
+    if path.suffix.lower() != ".csv":
+        return False
+    with open_input(path) as binary:
+        head = binary.readline(_MAX_HEADER_BYTES).decode("utf-8", "replace")
+    return tuple(next(csv.reader(io.StringIO(head)), [])) == COLUMNS
+
+
+def feed_without(
+    path: Path, part: Path, drop: Callable[[RawRecord], bool], redacted: Callable[[str], str]
+) -> tuple[list[RawRecord], int, int]:
+    """Write a feed aside without some rows, and with the others' objects and domains redacted.
+
+    Parameters
+    ----------
+    path, part
+        The feed, and where the new one goes; ``part`` ends as ``path`` does.
+    drop
+        Tells which rows go.
+    redacted
+        Returns a cell without the member's name.
+
+    Returns
+    -------
+    tuple
+        The rows that went, how many others were redacted, how many stay. Where both are none, nothing was
+        written.
+
+    Raises
+    ------
+    AttentionError
+        If the feed is damaged or cannot be written.
+    """
+    dropped: list[RawRecord] = []
+    kept: list[MemberEvent] = []
+    changed = 0
+    for number, cells in enumerate(read_feed(path).rows(), start=1):
+        event = MemberEvent(*cells)
+        record = foreign_record(dict(zip(COLUMNS, cells, strict=True)), str(path), number)
+        if drop(record):
+            dropped.append(record)
+            continue
+        new = replace(event, object=redacted(event.object), domain=redacted(event.domain))
+        changed += new != event
+        kept.append(new)
+    if dropped or changed:
+        write_feed(feed_of(kept), part)
+    return dropped, changed, len(kept)
+
+
+def renew_manifests(path: Path, part: Path, kept: int) -> None:
+    """Write the manifests beside a file anew for what takes its place.
+
+    Parameters
+    ----------
+    path, part
+        The file, and what is put in its place next.
+    kept
+        Its rows then.
+    """
+    for manifest in sorted(path.parent.glob("*.manifest.json")):
+        try:
+            document = parse_json(read_small(manifest, _MAX_MANIFEST_BYTES))
+        except (OSError, TooLarge, ValueError):
+            continue  # none of ours
+        if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
+            continue
+        before = dict(document)
+        if document.get("feed") == path.name and is_feed(part):
+            document |= _of_feed(read_feed(part)) | {"file_sha256": file_sha256(part)}
+        for entry, count in (("features", "rows"), ("activity", "acts")):
+            about = document.get(entry)
+            if isinstance(about, dict) and about.get("file") == path.name:
+                document[entry] = about | {count: kept}
+        if document != before:
+            write_json(manifest, document)
+
+
+def _of_feed(feed: Feed) -> dict[str, Any]:
+    return {
+        "data_sha256": feed.data_hash(),
+        "rows": len(feed),
+        "members": len(set(feed.member)),
+        "first_ms": int(feed.at_ms[0]) if len(feed) else None,
+        "last_ms": int(feed.at_ms[-1]) if len(feed) else None,
+    }
