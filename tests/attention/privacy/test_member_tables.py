@@ -35,6 +35,7 @@ from timebank_chain.attention.privacy.erasure import Erasure, Oracle, erase_pers
 from timebank_chain.attention.privacy.person import Search
 from timebank_chain.attention.privacy.places import Kind, places
 from timebank_chain.attention.privacy.retention import YOUNG, Rule, retain
+from timebank_chain.errors import AttentionError
 
 ADA = "ada@example.org"
 #: Ids that stand anywhere by chance, and one that does not.
@@ -285,10 +286,19 @@ def test_the_holds_beside_the_epochs_are_looked_into(folder: Path, erase: Erase,
     epochs = tmp_path / "epochs"
     epochs.mkdir()
     holds = tmp_path / "epochs.holds.json"
-    holds.write_text(json.dumps({"member": "ada\u0040example.org"}).replace("@", "\\u0040"))
-    assert erase(epochs=epochs).left == {str(holds): 1}
-    holds.unlink()
+    # Held by nobody's name of theirs, but told of in somebody else's reason, under an escape.
+    reason = "praises ada@example.org back".replace("@", "\\u0040")
+    other = {
+        "member": "ben", "epoch": 1, "endMs": 2, "heldAtMs": 3, "score": 1.5, "threshold": 1.0, "rate": 0.03,
+        "reasons": ["REASON"], "acts": ["b1"], "release": None, "taken": None,
+    }  # fmt: skip
+    document = {"schema": "timebank.attention.holds/1", "holds": [other]}
+    holds.write_text(json.dumps(document).replace("REASON", reason))
     assert not erase(epochs=epochs).left
+    assert "ada" not in holds.read_text()
+    holds.write_text(json.dumps({"member": "ada@example.org"}))
+    with pytest.raises(AttentionError, match="not a file of holds"):
+        erase(epochs=epochs)
 
 
 def test_a_damaged_feed_is_refused_with_a_way_out(folder: Path, erase: Erase) -> None:
