@@ -5,4 +5,4 @@ The packages follow the way of the data: ``activity`` (what people did), ``valua
 ``oracle`` (who says it), ``audit`` (was it right) and ``cli`` (how people see it).
 """
 
-__version__ = "0.3.0"
+__version__ = "0.5.0"
