@@ -2,7 +2,8 @@
 
 The packages follow the way of the data: ``activity`` (what people did), ``valuation``
 (what it was worth), ``epoch`` (what is claimed), ``chain`` (how it is said on chain),
-``oracle`` (who says it), ``audit`` (was it right) and ``cli`` (how people see it).
+``oracle`` (who says it), ``audit`` (was it right), ``attention`` (what comes next) and ``cli`` (how people
+see it).
 """
 
 __version__ = "0.5.0"
