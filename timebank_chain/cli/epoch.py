@@ -179,18 +179,23 @@ def build(
         acts, said = table, None
         if held is not None:
             acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms, policy=rules)
-        made = build_epoch(
-            acts,
-            roster,
-            rules,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            previous=previous,
-            rate_q24=rate.rate_q24,
-            pot=pot,
-            data_uri=data_uri,
-        )
-        previous = publish(made, folder, force=force)
+        try:
+            made = build_epoch(
+                acts,
+                roster,
+                rules,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                previous=previous,
+                rate_q24=rate.rate_q24,
+                pot=pot,
+                data_uri=data_uri,
+            )
+            previous = publish(made, folder, force=force)
+        except BaseException:
+            if held is not None:
+                held.undo()
+            raise
         built.append(_built_document(made, previous, rate) | ({} if said is None else {"holds": said}))
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:

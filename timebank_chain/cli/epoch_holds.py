@@ -54,6 +54,8 @@ class Holding:
     praise: Praise
     settings: SuspicionSettings
     checker: Checker | None = None
+    _before: bytes | None = None
+    _after: bytes | None = None
 
     def before(
         self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int, policy: Policy
@@ -74,6 +76,7 @@ class Holding:
         fresh: list[Any] = []
         note = None
         with locked(self.path, say):
+            self._before = self.path.read_bytes() if self.path.exists() else None
             book = HoldsBook.load(self.path)
             if self.judge:
                 fresh, note = self._judged(book, table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
@@ -91,6 +94,7 @@ class Holding:
             adjusted = book.adjust(table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
             if book.holds:
                 book.save()
+            self._after = self.path.read_bytes() if self.path.exists() else None
         for one in fresh:
             say(f"held: {one.member}, {len(one.acts)} acts, score {one.score:.2f}: {one.reasons[0]}")
         self._tell(epoch, adjusted)
@@ -102,6 +106,23 @@ class Holding:
             "acts_gone": [{"member": member, "act": act} for member, act in adjusted.gone],
             "note": note,
         }
+
+    def undo(self) -> None:
+        """Put the file back as it was before `before`: the epoch it was written for was not published.
+
+        What somebody else wrote since stays.
+        """
+        from timebank_chain.attention.monitor.holds import locked
+        from timebank_chain.documents import write_whole
+
+        with locked(self.path, say):
+            now = self.path.read_bytes() if self.path.exists() else None
+            if now != self._after or now == self._before:
+                return
+            if self._before is None:
+                self.path.unlink()
+            else:
+                write_whole(self.path, self._before, mode=0o600, sync=True)
 
     def _judged(
         self, book: HoldsBook, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int

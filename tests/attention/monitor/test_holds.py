@@ -19,6 +19,8 @@ erasing from the file
 ├── a hold of somebody erased is not released, not taken, and cannot be used to pay twice
 └── nothing to do: no file, nobody of that name, erased before
 a release in the middle of a build is not lost: it waits, and stands in the file afterwards
+a build that fails leaves the file as it was: what was released is taken later, what was not held is not
+a folder named from within, from above or by a link has its holds where it has them by its name
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release
 from timebank_chain.attention.monitor.holds import (
     REDACTED,
     HoldsBook,
+    default_path,
     erase_from_holds,
     holds_of,
     locked,
@@ -51,7 +54,14 @@ from timebank_chain.cli.epoch import app as epoch
 from timebank_chain.cli.epoch_holds import records_file
 from timebank_chain.cli.oracle import app as oracle
 from timebank_chain.epoch import read_epoch
-from timebank_chain.errors import AttentionError, CheckFailed, OracleError, UsageError
+from timebank_chain.errors import (
+    AttentionError,
+    CheckFailed,
+    EpochError,
+    OracleError,
+    TimebankError,
+    UsageError,
+)
 
 CLOCK = "bot-clock"
 
@@ -477,3 +487,56 @@ def test_who_waits_says_so_and_where_no_lock_can_be_is_an_error(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(AttentionError, match="cannot be locked"), locked(tmp_path / "file" / "holds.json"):
         pass
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--force", "--pot", "9" * 30)], ids=["published already", "no such pot"]
+)
+def test_a_build_that_fails_takes_nothing(bench: Bench, words: tuple[str, ...]) -> None:
+    bench.build(4, "--hold-suspicious")
+    bench.release("--all", "--reason", "looked at", "--by", "a person")
+    before = bench.holds.read_bytes()
+    with pytest.raises((TimebankError, AssertionError)):
+        bench.build(4, *words)
+    assert bench.holds.read_bytes() == before
+    assert bench.build(5)["holds"]["acts_brought_in"] > 0
+    assert bench.verify()
+
+
+def test_a_build_that_fails_holds_nobody(bench: Bench) -> None:
+    bench.build(4)
+    with pytest.raises(EpochError, match="published already"):
+        bench.build(4, "--hold-suspicious")
+    assert not bench.holds.exists()
+    assert bench.verify()
+
+
+def test_what_somebody_wrote_since_is_not_undone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.build(4, "--hold-suspicious")
+
+    def fails(*_: object, **__: object) -> None:
+        bench.release("--all", "--reason", "looked at", "--by", "a person")
+        raise EpochError("the disk is full")
+
+    # The moment between writing the file and publishing cannot be met otherwise.
+    monkeypatch.setattr("timebank_chain.epoch.build_epoch", fails)
+    with pytest.raises(EpochError, match="the disk is full"):
+        bench.build(4, "--hold-suspicious", "--force")
+    assert all(one.release is not None for one in bench.book().holds)
+
+
+def test_the_file_is_the_same_however_the_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs, link = tmp_path / "epochs", tmp_path / "elsewhere" / "link"
+    (epochs / "000001").mkdir(parents=True)
+    link.parent.mkdir()
+    link.symlink_to(epochs)
+    beside = tmp_path / "epochs.holds.json"
+    monkeypatch.chdir(epochs / "000001")
+    assert default_path(epochs) == default_path(Path("..")) == default_path(link) == beside
+    monkeypatch.chdir(epochs)
+    assert default_path(Path()) == beside
+    own = link.with_name("link.holds.json")
+    own.write_text("{}")
+    assert default_path(link) == own

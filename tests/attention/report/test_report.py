@@ -214,6 +214,17 @@ def test_feed_too_short_is_said_in_the_page(tmp_path: Path) -> None:
     assert "Not made: " in read(page.read_text("utf-8")).text
 
 
+def test_a_feed_that_cannot_be_read_takes_nothing_else_away(tmp_path: Path) -> None:
+    history = planted.write(tmp_path / "took.csv")
+    kept, feed_file = tmp_path / "community.recommender", tmp_path / "bad.parquet"
+    assert run("recommend", "train", history, "-o", kept, "--split", "last:2")[0] == 0
+    feed_file.write_bytes(b"PAR1xxxxPAR1")
+    page = tmp_path / "report.html"
+    code, out, _ = run("report", "--feed", feed_file, "--recommender", kept, "-o", page, "--json")
+    assert (code, json.loads(out)["sections"]) == (1, ["The feed", "What members may like next"])
+    assert "Not made: " in read(page.read_text("utf-8")).text
+
+
 def test_what_cannot_be_made_takes_nothing_else_away(tmp_path: Path) -> None:
     history = planted.write(tmp_path / "took.csv")
     kept = tmp_path / "community.recommender"

@@ -358,8 +358,17 @@ def _without(text: str, member: str) -> str:
 
 
 def default_path(epochs: Path) -> Path:
-    """Return where a folder of epochs has its holds: beside it, since the folder itself is published."""
-    return epochs.with_name(f"{epochs.name}.holds.json")
+    """Return where a folder of epochs has its holds: beside it, since the folder itself is published.
+
+    A link to the folder has them beside itself or, if there are none, beside what it leads to.
+    """
+    if epochs.name in ("", ".."):  # from within
+        epochs = epochs.resolve()
+    path = epochs.with_name(f"{epochs.name}.holds.json")
+    if epochs.is_symlink() and not path.exists():
+        real = epochs.resolve()
+        return real.with_name(f"{real.name}.holds.json")
+    return path
 
 
 def _refuse_twice(holds: Sequence[Hold]) -> None:

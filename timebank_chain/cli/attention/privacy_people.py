@@ -130,6 +130,8 @@ def erase(
         print_json("timebank.privacy.erase/1", _erasure_document(result, dry_run, given.erased_file))
     else:
         _print_erasure(result, dry_run)
+        if not dry_run:
+            say(f"the list of the erased, for audits and ingests: --erased {given.erased_file}")
     # As with the audit: the document says what failed, the exit code that it did.
     return CheckFailed.exit_code if result.left else 0
 

@@ -91,9 +91,17 @@ def command(
             sections.append(Section(title, source, warning=f"Not made: {error}. {error.hint or ''}"))
 
     if feed is not None:
-        source = open_feed(feed, mapping, keep_acts=True)
-        for heading, make in _feed_sections(source, epochs, as_of, rate, now_ms):
-            attempt(heading, str(feed), make)
+        source, name = open_feed(feed, mapping, keep_acts=True), str(feed)
+        parts: list[tuple[str, Callable[[], Section]]] = []
+        try:
+            parts += _feed_sections(source, epochs, as_of, rate, now_ms)
+        except UsageError:
+            raise
+        except TimebankError as error:
+            unread = error
+            parts.append(("The feed", lambda: _refuse(unread)))
+        for heading, make in parts:
+            attempt(heading, name, make)
     if model is not None:
         progress(f"reading {model}")
         attempt("What attention a post will get", str(model), lambda: _model_section(model))
@@ -120,6 +128,10 @@ def command(
     say(f"page: {output}")
     if failed:
         raise failed[0]
+
+
+def _refuse(error: TimebankError) -> Section:
+    raise error
 
 
 def _feed_sections(
