@@ -63,9 +63,9 @@ def fund(connection: Connection, wei: int = 50 * 10**18) -> None:
             send(connection, rich, Call("coin", "transfer", SIGNERS[role].address, b"", value=wei))
         return
     for role in ROLES:
-        answer = connection.w3.provider.make_request(  # type: ignore[union-attr]
+        answer = connection.w3.provider.make_request(  # type: ignore[union-attr]  # an HTTP one
             "anvil_setBalance",
-            [SIGNERS[role].address, hex(wei)],  # type: ignore[arg-type]
+            [SIGNERS[role].address, hex(wei)],  # type: ignore[arg-type]  # anvil's own method
         )
         assert "error" not in answer
 
@@ -89,7 +89,7 @@ def plan(**changes: object) -> DeploymentPlan:
     )
     window = changes.get("challenge_window", usual.challenge_window)
     changes = {"answer_time": usual_answer_time(window), **changes}  # type: ignore[arg-type]  # a window is an int
-    return replace(usual, **changes)  # type: ignore[arg-type]
+    return replace(usual, **changes)  # type: ignore[arg-type]  # fields of the plan by name
 
 
 @dataclass

@@ -44,7 +44,7 @@ PAYEE = SIGNERS["payee"].address
 
 
 def coin(wei: int, to: str = PAYEE) -> Call:
-    return Call("coin", "transfer", to, b"", value=wei)  # type: ignore[arg-type]
+    return Call("coin", "transfer", to, b"", value=wei)  # type: ignore[arg-type]  # checksummed
 
 
 def test_sent_and_mined(chain: Connection) -> None:

@@ -274,6 +274,7 @@ class TestCheck:
             ("00", False),
         ):
             request = stage.world.connection.w3.provider.make_request
+            # web3's types do not know anvil's own methods.
             assert "error" not in request("anvil_setCode", [wallet, "0x" + code])  # type: ignore[arg-type]
             assert ("BadOfferSignature" not in names(path)) is accepted, code
             assert run("lease", "check", path, "--json").document["signed"] is accepted

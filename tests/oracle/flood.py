@@ -175,7 +175,7 @@ def fund_names(world: World) -> None:
     fund(world.connection)
     for signer in world.signers.values():
         world.connection.w3.provider.make_request(  # type: ignore[union-attr]  # anvil's own method, as in fund
-            "anvil_setBalance",  # type: ignore[arg-type]
+            "anvil_setBalance",  # type: ignore[arg-type]  # not among web3's own names
             [signer.address, hex(50 * WEI)],
         )
 

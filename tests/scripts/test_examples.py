@@ -128,6 +128,7 @@ def test_a_node_needs_a_keystore(
     anvil_world: object, anvil_url: str, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "deployment.json"
+    # `object` says that nothing but the deployment is used of it.
     manifest.write_text(json.dumps(anvil_world.timebank.deployment.to_json()))  # type: ignore[attr-defined]
     arguments = {
         "claim": ["--epochs", str(tmp_path)],
