@@ -236,7 +236,7 @@ def test_evaluate_writes_nothing(history: Path) -> None:
             2,
             "'film' is no kind",
         ),
-        (("train", "HISTORY", "--split", "last:2", "--output", "NOWHERE/x"), 1, "cannot be written"),
+        (("train", "HISTORY", "--split", "last:2", "--output", "NOWHERE/x"), 2, "lies in no folder"),
     ],
 )
 def test_wrong_use_has_a_way_out(history: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import out, print_json, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import UsageError
 from timebank_chain.units import format_time, parse_time
 
@@ -176,6 +177,7 @@ def assign(
 
     if (members is None) == (not member):
         raise UsageError("whom to assign?", hint="a file of members, or --member ID")
+    check_outputs([("--to", to)], [plan_file, members])
     made = read_plan(plan_file)
     if made.assignment != "hash":
         raise UsageError("this plan's members are assigned by another system", hint="plan it without that")
@@ -251,6 +253,7 @@ def analyse(
     now_ms = int(time.time() * 1000) if at is None else _time(at, "--at")
     if plot is not None:
         picture_kind(plot)
+    check_outputs([("--plot", plot)], [plan_file, log_file, exposures])
     made = read_plan(plan_file)
     column = require_exposures(made, exposures)
     log = read_log(log_file, made)

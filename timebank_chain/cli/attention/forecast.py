@@ -10,6 +10,7 @@ import typer
 
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, EpochsFolder, RpcUrl
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import format_time, parse_duration, parse_time
 
@@ -75,6 +76,7 @@ def command(
 
     if plot is not None:
         picture_kind(plot)
+    check_outputs([("--plot", plot)], [feed, mapping, epochs, fees, deployment])
     now_ms = time.time_ns() // 1_000_000
     source = open_feed(feed, mapping)
     source.read(now_ms=now_ms)

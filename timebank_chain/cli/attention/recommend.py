@@ -11,6 +11,7 @@ import typer
 
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import out, print_json, print_table
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def train(
 
     Example: timebank attention recommend train dump/ -o community.recommender
     """
+    check_outputs([("--output", out_file)], [history])
     from timebank_chain.attention.recommend import Recommender, save_recommender
     from timebank_chain.attention.recommend.rankers import make_ranker
 

@@ -12,6 +12,7 @@ import typer
 from timebank_chain.cli.attention.forecast import AsOf, MappingFile, moment, open_feed
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import print_json, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
@@ -73,8 +74,7 @@ def command(
         raise UsageError("--exposures belongs to an experiment", hint="give --plan and --log")
     if not any((feed, model, recommender, plan)):
         raise UsageError("there is nothing to report", hint="give --feed, --model, --recommender or --plan")
-    if not output.parent.is_dir():
-        raise UsageError(f"no such folder: {output.parent}", hint="make it first")
+    check_outputs([("--output", output)], [feed, mapping, epochs, model, recommender, plan, log, exposures])
     from timebank_chain.attention.report import Section, render
 
     now_ms = time.time_ns() // 1_000_000
