@@ -263,5 +263,5 @@ def test_wrong_use_writes_nothing(tmp_path: Path, arguments: tuple[str, ...], wo
     code, _, err = run("report", *given, "-o", tmp_path / "r.html")
     assert (code, words in err) == (2, True), err
     code, _, err = run("report", "--feed", tmp_path, "-o", tmp_path / "no" / "r.html")
-    assert (code, "no such folder" in err) == (2, True), err
+    assert (code, "lies in no folder that is there" in err) == (2, True), err
     assert not list(tmp_path.iterdir())
