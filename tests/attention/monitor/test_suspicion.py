@@ -43,15 +43,8 @@ from tests.world import World
 from timebank_chain.activity import ActivityTable, Members, read_activity, record_ids, write_activity
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
-from timebank_chain.attention.monitor.suspicion import (
-    Praise,
-    SuspicionSettings,
-    Verdict,
-    read_pairs,
-    read_praise,
-    spans_of,
-    suspects,
-)
+from timebank_chain.attention.monitor.spans import Praise, read_pairs, read_praise, spans_of
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings, Verdict, suspects
 from timebank_chain.cli.attention import app as attention
 from timebank_chain.cli.epoch import app as epoch
 from timebank_chain.cli.epoch_holds import records_file

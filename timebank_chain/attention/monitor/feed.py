@@ -28,7 +28,7 @@ from timebank_chain.attention.monitor.series import (
     series_of_counts,
     series_of_times,
 )
-from timebank_chain.attention.monitor.suspicion import joined
+from timebank_chain.attention.monitor.spans import joined
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import LINE_FORMATS, list_feed
 from timebank_chain.oracle.intake import feed_records

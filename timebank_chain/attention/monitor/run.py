@@ -19,8 +19,9 @@ from timebank_chain.attention.monitor.forecast import Outlook, outlook
 from timebank_chain.attention.monitor.metrics import Metrics
 from timebank_chain.attention.monitor.outbox import Outbox, Sink
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
+from timebank_chain.attention.monitor.spans import Praise, spans_of
 from timebank_chain.attention.monitor.state import State
-from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, Verdict, spans_of, suspects
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings, Verdict, suspects
 from timebank_chain.attention.monitor.warn import SUSPECT, Suppressor, Suspected, Warned
 from timebank_chain.errors import AttentionError, TimebankError
 

@@ -161,7 +161,7 @@ def print_outlooks(made: list[Outlook]) -> None:
 
 def open_feed(path: Path, mapping: Path | None, *, keep_acts: bool = False) -> Feed:
     """Return the feed; refuse one that is not there."""
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.monitor.feed import Feed
 
     if not path.exists():

@@ -103,7 +103,7 @@ def read_places(
     erased: Path | None,
 ) -> Given:
     """Find the files the options name."""
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.privacy.erasure import Oracle
     from timebank_chain.attention.privacy.places import places
     from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
@@ -136,7 +136,7 @@ def read_tables(
     """
     from timebank_chain.activity import PUBLIC_SALT_KEY, clean
     from timebank_chain.activity.erased import load_erased
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.privacy.row_lines import ROWS, row_suffix
     from timebank_chain.attention.privacy.rows import rows_of_file
     from timebank_chain.attention.privacy.vault import now_ms
