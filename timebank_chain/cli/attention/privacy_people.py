@@ -64,6 +64,7 @@ def export(
     from timebank_chain.attention.privacy.vault import now_ms
 
     found = open_vault(vault)
+    session = found.enter(require_identity(identity), "export", Level.RAW, member=member)
     given = read_places(
         found,
         data=data,
@@ -74,7 +75,6 @@ def export(
         erased=None,
         member_columns=member_column,
     )
-    session = found.enter(require_identity(identity), "export", Level.RAW, member=member)
     texts = _texts_by(deployment, rpc_url)
     search = Search(given.places, given.mapping, found.keyring(), texts, progress, given.member_columns)
     counts = export_person(search, find(search, member), epochs, target, now_ms())
@@ -122,6 +122,7 @@ def erase(
     from timebank_chain.attention.privacy.roles import Level
 
     found = open_vault(vault)
+    session = found.enter(require_identity(identity), "erase", Level.MANAGE, member=member)
     given = read_places(
         found,
         data=data,
@@ -132,7 +133,6 @@ def erase(
         erased=erased,
         member_columns=member_column,
     )
-    session = found.enter(require_identity(identity), "erase", Level.MANAGE, member=member)
     if not dry_run:
         confirm(f"erase {member} for good?", yes=yes)
     texts = _texts_by(deployment, rpc_url)
@@ -155,6 +155,8 @@ def erase(
         _print_erasure(result, dry_run)
         if not dry_run:
             say(f"the list of the erased, for audits and ingests: --erased {given.erased_file}")
+            if given.oracle.state is None and erased is None:
+                say("no oracle has a state here: before one is started, copy that list to EPOCHS/.oracle/")
     # As with the audit: the document says what failed, the exit code that it did.
     return 0 if result.proved else CheckFailed.exit_code
 
@@ -196,10 +198,10 @@ def retain(
     else:
         wanted = (retention.Rule("*", retention.check_days(days, "--days")),)
     found = open_vault(vault)
+    session = found.enter(require_identity(identity), "retain", Level.MANAGE)
     given = read_places(
         found, data=data, feed=feed, epochs=epochs, state=state, mapping=mapping, erased=erased
     )
-    session = found.enter(require_identity(identity), "retain", Level.MANAGE)
     if not dry_run:
         confirm("delete rows older than the rules say, for good?", yes=yes)
     done = retention.retain(
