@@ -9,6 +9,7 @@ documents ......... statements, activities, envelopes in JSON lists: theirs go, 
                     (any list, in any layout: Hypothesis); totalItems; packed; the export has them
                     others' records lose the name; records nobody can tell stay, and are told of
                     what stands in no list, is no JSON or ours, stays as it is
+standards ......... whom `collect` takes a valid statement or activity for is among those who acted by it
 lines ............. a statement a line: its actor tells, a number too; others' lines stay
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.attention.collect.standard_documents import activitystreams_cases, xapi_cases
 from tests.attention.privacy.conftest import Keeper
 from tests.attention.privacy.test_member_tables import ADA, IDS
 from tests.attention.privacy.test_privacy_commands import Desk
 from tests.attention.privacy.test_privacy_commands import desk as desk  # noqa: PLC0414 - a fixture
+from timebank_chain.attention.collect import Fault, MemberEvent, NothingToCount
+from timebank_chain.attention.collect.activitystreams import activitystreams_events, check_activitystreams
+from timebank_chain.attention.collect.reading import parse_record
+from timebank_chain.attention.collect.xapi import check_statement, statement_event
 from timebank_chain.attention.privacy.erasure import Erasure, Oracle, erase_person
 from timebank_chain.attention.privacy.member_tables import acting_names
 from timebank_chain.attention.privacy.person import Search, export_person, find
@@ -361,3 +368,25 @@ def test_the_actor_of_a_line_tells(folder: Path, member: str) -> None:
 )
 def test_who_acted(record: dict[str, Any], names: set[str]) -> None:
     assert acting_names(record) == names
+
+
+@pytest.mark.data
+def test_collect_and_erasure_agree_whose_a_record_is() -> None:
+    told = []
+    # Most of the standards' examples have no time, without which nothing is counted.
+    when = "2024-01-01T00:00:00Z"
+    for case in (*xapi_cases("v1_0_3"), *xapi_cases("v2_0")):
+        with suppress(Fault, NothingToCount):
+            check_statement(case.document)
+            told.append((case.document, statement_event({"timestamp": when} | case.document).member))
+    for _, raw, _ in activitystreams_cases():
+        with suppress(Fault):
+            document = parse_record(raw)
+            check_activitystreams(document)
+            if "items" not in document and "orderedItems" not in document:
+                found = activitystreams_events({"published": when} | document)
+                told += [(document, one.member) for one in found if isinstance(one, MemberEvent)]
+    # A group without a name is known to `collect` by the hash of its members, each of whom acted.
+    people = [(document, member) for document, member in told if not member.startswith("group:")]
+    assert len(people) > 300
+    assert [(document, member) for document, member in people if member not in acting_names(document)] == []

@@ -37,7 +37,7 @@ _READ = frozenset({"id", *_TIMES})
 MEMBER = "member"
 #: Who acted: in xAPI and ActivityStreams, of objects of the latter, in CloudEvents; the first that tells.
 _ACTORS = ("member", "actor", "attributedTo", "authid", "data.member")
-_AGENT_NAMES = ("id", "mbox", "mbox_sha1sum", "openid")
+_AGENT_NAMES = ("id", "@id", "href", "mbox", "mbox_sha1sum", "openid")
 _MAX_MANIFEST_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 1 << 20
 
