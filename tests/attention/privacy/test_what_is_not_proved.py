@@ -325,6 +325,18 @@ def test_what_is_not_understood_is_told_of(folder: Path, document: Any, why: str
         assert done.proved and json.loads(path.read_text()) == [{"who": "cy"}]
 
 
+@pytest.mark.parametrize("member", ["4711", ADA])
+def test_a_document_that_does_not_unpack_stops_nothing(folder: Path, member: str) -> None:
+    known(folder, member)
+    path = folder / "d.json.gz"
+    path.write_bytes(gzip.compress(json.dumps([statement(member)]).encode())[:-9])
+    before = path.read_bytes()
+    result = erase(search_in(folder), folder, member)
+    assert result.changed == {str(folder / "known.csv"): 1} and path.read_bytes() == before
+    assert "does not unpack" in result.unseen[str(path)]
+    assert (str(path) in result.unclear) == (member == "4711")
+
+
 def test_of_a_name_in_no_list_the_search_tells(folder: Path) -> None:
     known(folder, ADA)
     (folder / "one.json").write_text(json.dumps({"actor": {"mbox": f"mailto:{ADA}"}}))

@@ -26,6 +26,7 @@ from timebank_chain.attention.privacy.member_tables import acting_names, names_i
 from timebank_chain.attention.privacy.row_lines import is_packed, redacted_json
 from timebank_chain.attention.privacy.rows import Whose
 from timebank_chain.documents import TooLarge, parse_json
+from timebank_chain.errors import ActivityError
 
 #: A document is held in memory; larger ones are looked through only.
 MAX_BYTES = 256 << 20
@@ -230,9 +231,18 @@ class _Document:
 
 
 def _content(path: Path) -> bytes:
-    """Return a document's bytes, unpacked."""
-    with open_input(path) as file:
-        content = file.read(MAX_BYTES + 1)
+    """Return a document's bytes, unpacked.
+
+    Raises
+    ------
+    ValueError
+        If they are more than `MAX_BYTES`, or do not unpack; whoever looks for traces says so too.
+    """
+    try:
+        with open_input(path) as file:
+            content = file.read(MAX_BYTES + 1)
+    except ActivityError as error:
+        raise ValueError(error.message) from error
     if len(content) > MAX_BYTES:
         raise TooLarge(f"more than {MAX_BYTES:,} bytes")
     return content

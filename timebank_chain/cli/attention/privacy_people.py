@@ -297,7 +297,7 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         )
     if not result.searched:
         console.print(
-            "mind: an id this short, or all digits, cannot be looked for in free text and foreign tables; "
+            "mind: an id this short, or all digits, cannot be looked for in free text or office files; "
             "read these yourself",
             markup=False,
         )
