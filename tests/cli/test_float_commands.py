@@ -13,6 +13,7 @@
     `- the policy's rate, then the one before; it says that no chain was asked
     set-float
     |- a step at which the rate never moves is refused, with the bound; so by deploy
+    |- a rate so small that it never moves is refused: by set-float, set-rate while it floats, and deploy
     |- as it is already: nothing sent; --anew makes the rate that stands the base
     `- warns of fees of 0 and of a step below what an epoch mints; so does deploy
     set-fee, set-rate
@@ -48,7 +49,7 @@ from timebank_chain.config import (
     ENV_RPC_URL,
 )
 from timebank_chain.epoch import published_numbers, read_epoch
-from timebank_chain.spec.floating_rate import max_move
+from timebank_chain.spec.floating_rate import MIN_RATE_Q24, max_move
 from timebank_chain.units import Q24, format_time
 
 pytestmark = pytest.mark.anvil
@@ -278,6 +279,34 @@ class TestSetFloat:
             assert refused.code == 2
             assert "the rate never moves" in refused.error["message"]
             assert "at least 0.000006 credits" in refused.error["hint"]
+
+    def test_a_rate_that_never_moves_is_refused(self, road: Road) -> None:
+        sender = ("--from", road.world.address("governor"), "--yes", "--json")
+        block = road.world.connection.block_number()
+        for command in (
+            ["set-rate", MIN_RATE_Q24 - 1],
+            ["deploy", "--float-step", 100, "--rate", MIN_RATE_Q24 - 1, *DEPLOY],
+        ):
+            refused = run("chain", *command, *sender)
+            assert (refused.code, refused.error["code"]) == (2, "UsageError")
+            assert "a rate of 7 (Q24) never moves" in refused.error["message"]
+            assert "at least 8" in refused.error["hint"]
+        assert road.world.connection.block_number() == block
+        assert run("chain", "set-rate", MIN_RATE_Q24, *sender, "--dry-run").code == 0
+        deploy = ("chain", "deploy", "--rate", MIN_RATE_Q24 - 1, *DEPLOY, *sender, "--dry-run")
+        assert run(*deploy).code == 0, "a fixed rate may be as small as it likes"
+
+        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        assert run("chain", "set-rate", MIN_RATE_Q24 - 1, *sender, "--dry-run").code == 0
+        govern(road.world, road.world.timebank.rate_oracle.set_rate(MIN_RATE_Q24 - 1))
+        refused = run("chain", "set-float", 100, *sender)
+        assert refused.code == 2
+        assert "a rate of 7 (Q24) never moves" in refused.error["message"]
+
+        # The contract takes it: what it shows then is that nothing moves.
+        govern(road.world, road.world.timebank.rate_float.set_float(STEP))
+        shown = run("chain", "status", "--json").document["float"]
+        assert (shown["lowest_rate_q24"], shown["highest_rate_q24"]) == (7, 7)
 
     def test_what_is_so_already_is_left_alone(self, road: Road) -> None:
         block = road.world.connection.block_number()
