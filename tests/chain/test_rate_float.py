@@ -9,6 +9,7 @@
     |- the next epoch is proposed at the new rate, at the old one it is refused
     |- a rate set by the governor is the new base
     `- fixed again, an epoch moves nothing
+    the contract refuses a step at which the rate never moves
     nobody but the governor sets the float; what is wired is wired once
 """
 
@@ -26,7 +27,7 @@ from timebank_chain.chain.deployment import deploy, load_deployment
 from timebank_chain.chain.deployment_plan import MAX_FLOAT_STEP
 from timebank_chain.chain.events import FeesCollected, read_events
 from timebank_chain.chain.float_events import FloatSet, RateFloatSet, RateMoved, SpendersSet, Spent
-from timebank_chain.chain.float_reverts import NotSpender, RateFloatFixed, SpendersFixed
+from timebank_chain.chain.float_reverts import NotSpender, RateFloatFixed, SpendersFixed, StepTooSmall
 from timebank_chain.chain.openzeppelin_reverts import AccessManagedUnauthorized
 from timebank_chain.chain.rate_float import Floating
 from timebank_chain.chain.reverts import NotOracle, RateMismatch
@@ -156,6 +157,17 @@ def test_an_epoch_moves_the_rate_as_specified(floating: World) -> None:
     rate, count = timebank.rate_oracle.rate_q24(), len(moves(world))
     world.run_epoch({world.address("member1"): 1_000_000})
     assert (timebank.rate_oracle.rate_q24(), len(moves(world))) == (rate, count)
+
+
+@pytest.mark.parametrize("step", [1, MIN_STEP - 1])
+def test_a_step_that_never_moves_the_rate_is_refused(world: World, step: int) -> None:
+    float_ = world.timebank.rate_float
+    with pytest.raises(
+        StepTooSmall, match=r"0\.00000\d credits the rate never moves; the least is 0\.000006"
+    ):
+        govern(world, float_.set_float(step))
+    govern(world, float_.set_float(MIN_STEP))
+    assert float_.floating().step == MIN_STEP
 
 
 def test_nobody_else_sets_or_moves_it(world: World) -> None:

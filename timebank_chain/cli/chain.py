@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain.cli import chain_bank, chain_float, chain_powers, chain_status
-from timebank_chain.cli.chain_float import SPENDING, describe_step, float_warnings, parse_step
+from timebank_chain.cli.chain_float import (
+    SPENDING,
+    describe_step,
+    float_warnings,
+    parse_step,
+    require_movable,
+)
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -192,6 +198,7 @@ def deploy_command(
         contract_uri=contract_uri,
         bank=BankPlan() if bank is None else load_bank_plan(bank),
     )
+    require_movable(plan.rate_q24, plan.float_step_micro)
     try:
         plan.check()
     except DeploymentError as error:
@@ -435,6 +442,7 @@ def set_rate(
         # Also where it floats: the same rate again is no new base.
         leave_alone(f"the rate is {format_rate(rate)}", schema=schema, facts={}, as_json=as_json)
         return
+    require_movable(rate, timebank.rate_float.floating().step)
     govern(
         timebank,
         open_signer(keystore, sender, password_file),
