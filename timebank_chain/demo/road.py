@@ -70,6 +70,7 @@ class _Cast:
     governor: LocalSigner
     guardian: LocalSigner
     registrar: LocalSigner
+    canceller: LocalSigner
     quorum: list[LocalSigner]
     newcomer: LocalSigner
     merchant: LocalSigner
@@ -193,6 +194,7 @@ def _cast(history: History) -> _Cast:
         governor=fresh(),
         guardian=fresh(),
         registrar=fresh(),
+        canceller=fresh(),
         quorum=[fresh() for _ in range(QUORUM)],
         newcomer=fresh(),
         merchant=fresh(),
@@ -254,6 +256,7 @@ def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: De
         governor=cast.governor.address,
         guardian=cast.guardian.address,
         registrar=cast.registrar.address,
+        canceller=cast.canceller.address,
         challenge_window=seconds,
         answer_time=usual_answer_time(seconds),
         governance_delay=seconds // 2,
