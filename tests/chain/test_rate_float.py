@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.history import govern
 from tests.world import SIGNERS, World, deploy_world, plan
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.deployment import deploy, load_deployment
@@ -49,7 +48,7 @@ def floating(chain: Connection) -> World:
     epoch = world.run_epoch({member: 5_000_000, world.address("member2"): 1_000_000})
     world.send("stranger", world.timebank.credit_distributor.claim(epoch.leaf(member), epoch.proof(member)))
     assert moves(world) == []
-    govern(world, world.timebank.rate_float.set_float(STEP))
+    world.govern(world.timebank.rate_float.set_float(STEP))
     return world
 
 
@@ -146,14 +145,14 @@ def test_an_epoch_moves_the_rate_as_specified(floating: World) -> None:
     with pytest.raises(RateMismatch):
         world.propose(replace(stale.header, rate_q24=Q24))
 
-    govern(world, timebank.rate_oracle.set_rate(3 * Q24))
+    world.govern(timebank.rate_oracle.set_rate(3 * Q24))
     assert timebank.rate_float.floating().base_rate_q24 == 3 * Q24
     assert timebank.rate_float.floating().excess == 0
     world.run_epoch({world.address("member1"): 1_000_000})
     assert moves(world)[-1].excess_before == 0
     assert timebank.rate_float.floating().base_rate_q24 == 3 * Q24
 
-    govern(world, timebank.rate_float.set_float(0))
+    world.govern(timebank.rate_float.set_float(0))
     rate, count = timebank.rate_oracle.rate_q24(), len(moves(world))
     world.run_epoch({world.address("member1"): 1_000_000})
     assert (timebank.rate_oracle.rate_q24(), len(moves(world))) == (rate, count)
@@ -195,4 +194,4 @@ def test_the_administrator_cannot_wire_it_again(world: World) -> None:
         (timebank.rate_oracle.set_rate_float(world.address("stranger")), RateFloatFixed),
     ):
         with pytest.raises(refusal):
-            govern(world, call)
+            world.govern(call)

@@ -35,7 +35,6 @@ from typing import Any
 
 import pytest
 
-from tests.audit.history import govern
 from tests.chain_fixtures import free_port
 from tests.cli.bank_stage import Ran, run
 from tests.published import EPOCH_MS, START_MS, activity, finalise, identity, propose, publish_next
@@ -252,8 +251,8 @@ class TestManualRoad:
         assert told.document["rate_compared_with"] == "given"
 
     def test_fixed_again_several_epochs_get_the_chains_rate(self, road: Road) -> None:
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
-        govern(road.world, road.world.timebank.rate_oracle.set_rate(3 * Q24))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_oracle.set_rate(3 * Q24))
         built = road.build("--every", "1h", "--until", end_of(4), "--json")
         assert built.code == 0, built.err
         assert [entry["rateQ24"] for entry in built.document["epochs"]] == [3 * Q24] * 2
@@ -427,7 +426,7 @@ class TestSetFloat:
         assert run("chain", "set-float", "50", "--anew", *sender).document["state"] == "done"
         after = road.world.timebank.rate_float.floating()
         assert (after.step, after.base_rate_q24, after.excess) == (STEP, before.rate_q24, 0)
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
         fixed = run("chain", "set-float", "0")
         assert "its float: fixed" in fixed.err
 
@@ -443,7 +442,7 @@ class TestSetFloat:
         text = run("chain", "set-float", "20", *sender, "--dry-run")
         assert f"warning: {small}" in text.err
         assert f"warning: {free}" in text.err
-        govern(road.world, road.world.timebank.service_escrow.set_service_fee(1))
+        road.world.govern(road.world.timebank.service_escrow.set_service_fee(1))
         wide = run("chain", "set-float", str(mint // 10**6 + 1), *sender, "--dry-run", "--json")
         assert wide.document["warnings"] == []
         assert run("chain", "set-float", "0", *sender, "--dry-run", "--json").document["warnings"] == []
@@ -508,7 +507,7 @@ def test_status(road: Road) -> None:
     assert "paused proposals, borrowing, leasing, trading, ordering" in " ".join(
         run("chain", "status").out.split()
     )
-    govern(road.world, road.world.timebank.rate_float.set_float(0))
+    road.world.govern(road.world.timebank.rate_float.set_float(0))
     fixed = run("chain", "status", "--json").document["float"]
     assert (fixed["floats"], fixed["lowest_rate_q24"], fixed["max_move_micro"]) == (False, None, None)
     assert "its float fixed" in " ".join(run("chain", "status").out.split())

@@ -248,7 +248,7 @@ class TestBook:
         assert "2 of 8 orders can be filled" in text.out
         stage.done("guardian", "chain", "pause", "--what", "trading")
         assert set(codes(stage, path)) == {"TradingPaused"}
-        stage.done("guardian", "chain", "pause", "--what", "trading", "--resume")
+        stage.govern("chain", "resume", "--what", "trading")
         credit = stage.world.timebank.attention_credit
         stage.world.send("member3", credit.approve(exchange.address, 400_000))
         entry = stage.told("market", "book", path)["orders"][0]

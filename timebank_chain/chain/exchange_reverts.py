@@ -12,7 +12,7 @@ class TradingPaused(Revert):
 
     SIGNATURE = "TradingPaused()"
     SENTENCE = "trading is paused"
-    HINT = "wait for the guardian to resume it; orders can be cancelled meanwhile"
+    HINT = "wait for the governor to resume it; orders can be cancelled meanwhile"
 
 
 class NoPrice(Revert):

@@ -71,6 +71,7 @@ class _Cast:
     governor: LocalSigner
     guardian: LocalSigner
     registrar: LocalSigner
+    canceller: LocalSigner
     quorum: list[LocalSigner]
     newcomer: LocalSigner
     merchant: LocalSigner
@@ -204,6 +205,7 @@ def _cast(history: History) -> _Cast:
         governor=fresh(),
         guardian=fresh(),
         registrar=fresh(),
+        canceller=fresh(),
         quorum=[fresh() for _ in range(QUORUM)],
         newcomer=fresh(),
         merchant=fresh(),
@@ -265,6 +267,7 @@ def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: De
         governor=cast.governor.address,
         guardian=cast.guardian.address,
         registrar=cast.registrar.address,
+        canceller=cast.canceller.address,
         challenge_window=seconds,
         answer_time=usual_answer_time(seconds),
         governance_delay=seconds // 2,
