@@ -164,8 +164,8 @@ def test_a_step_that_never_moves_the_rate_is_refused(world: World, step: int) ->
     with pytest.raises(
         StepTooSmall, match=r"0\.00000\d credits the rate never moves; the least is 0\.000006"
     ):
-        govern(world, float_.set_float(step))
-    govern(world, float_.set_float(MIN_STEP))
+        world.govern(float_.set_float(step))
+    world.govern(float_.set_float(MIN_STEP))
     assert float_.floating().step == MIN_STEP
 
 

@@ -324,7 +324,7 @@ class TestPots:
 
     def test_the_pots_of_all_epochs_to_come_count(self, road: Road) -> None:
         held = pay_fees(road)
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
         half = held // 2 + 1
         both = road.build("--every", "1h", "--until", end_of(4), "--pot", half, "--json")
         assert both.code == 1
@@ -390,15 +390,15 @@ class TestSetFloat:
         deploy = ("chain", "deploy", "--rate", MIN_RATE_Q24 - 1, *DEPLOY, *sender, "--dry-run")
         assert run(*deploy).code == 0, "a fixed rate may be as small as it likes"
 
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
         assert run("chain", "set-rate", MIN_RATE_Q24 - 1, *sender, "--dry-run").code == 0
-        govern(road.world, road.world.timebank.rate_oracle.set_rate(MIN_RATE_Q24 - 1))
+        road.world.govern(road.world.timebank.rate_oracle.set_rate(MIN_RATE_Q24 - 1))
         refused = run("chain", "set-float", 100, *sender)
         assert refused.code == 2
         assert "a rate of 7 (Q24) never moves" in refused.error["message"]
 
         # The contract takes it: what it shows then is that nothing moves.
-        govern(road.world, road.world.timebank.rate_float.set_float(STEP))
+        road.world.govern(road.world.timebank.rate_float.set_float(STEP))
         shown = run("chain", "status", "--json").document["float"]
         assert (shown["lowest_rate_q24"], shown["highest_rate_q24"]) == (7, 7)
 
