@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from timebank_chain.activity.erased import Erased
     from timebank_chain.attention.monitor.hold_checks import Checker
     from timebank_chain.attention.monitor.holds import Adjusted, HoldsBook
-    from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings
+    from timebank_chain.attention.monitor.spans import Praise
+    from timebank_chain.attention.monitor.suspicion import SuspicionSettings
     from timebank_chain.epoch import Finding, PublishedEpoch
     from timebank_chain.valuation import Policy
 
@@ -127,7 +128,8 @@ class Holding:
     def _judged(
         self, book: HoldsBook, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int
     ) -> tuple[list[Any], str | None]:
-        from timebank_chain.attention.monitor.suspicion import spans_of, suspects
+        from timebank_chain.attention.monitor.spans import spans_of
+        from timebank_chain.attention.monitor.suspicion import suspects
 
         span, earlier = spans_of(
             table, self.praise, start_ms=start_ms, end_ms=end_ms, without=book.held_ids()
@@ -183,7 +185,8 @@ def holding(
     if path is None:
         return None
     from timebank_chain.attention.monitor.holds import HoldsBook
-    from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, read_praise
+    from timebank_chain.attention.monitor.spans import Praise, read_praise
+    from timebank_chain.attention.monitor.suspicion import SuspicionSettings
 
     # A file that is none stops everything at once, not after the first epoch.
     HoldsBook.load(path)

@@ -30,6 +30,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.oracle_session import (
+    check_pot,
     check_rate,
     epoch_place,
     log_to_stderr,
@@ -238,8 +239,8 @@ def sign(
             "--rpc-url",
             envvar=config.ENV_RPC_URL,
             metavar="URL",
-            help="Node to ask for the rate the epoch must have, and, if records share an id, whether it is "
-            "final already.",
+            help="Node to ask for the rate the epoch must have, what the fee pool holds for its bonus pot, "
+            "and, if records share an id, whether it is final already.",
         ),
     ] = None,
     rate_q24: Annotated[
@@ -261,8 +262,8 @@ def sign(
 
     The signature is bound to the deployment's chain and oracle. With a node (--rpc-url), or told the rate
     (--rate-q24), an epoch of another rate than the chain requires is refused; where the rate floats, one of
-    the two is needed. Where records of your feed have one id and different contents, the one in a finalised
-    epoch stays; no other does.
+    the two is needed. With a node, so is one whose bonus pot the fee pool does not hold. Where records of
+    your feed have one id and different contents, the one in a finalised epoch stays; no other does.
 
     Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
     --policy policy.json --deployment deployment.json --keystore me.json --password-file password
@@ -286,6 +287,7 @@ def sign(
         _require_development(manifest.chain_id, "signed for")
     target_folder = epoch_folder(folder, number)
     compared: str | None = None
+    pot_compared: str | None = None
     if drill:
         # Its files may be withheld: that is a drill as well.
         header = read_header(target_folder, number)
@@ -304,6 +306,7 @@ def sign(
             return rpc_url is not None and system().rate_oracle.header_hash_of(number) == header.hash()
 
         compared = check_rate(header, system if rpc_url else None, manifest, told=rate_q24)
+        pot_compared = check_pot(header, folder, system if rpc_url else None)
 
         known = final_records(folder, published, is_final=is_final)
         forgotten = folder / STATE_FOLDER / ERASED_FILE
@@ -328,6 +331,8 @@ def sign(
                 "header_hash": header_hash,
                 "rate_q24": header.rate_q24,
                 "rate_compared_with": compared,
+                "pot_micro": header.pot,
+                "pot_compared_with": pot_compared,
                 "trust_published": trust_published,
                 "signature_file": None if path is None else str(path),
             },
@@ -501,7 +506,7 @@ def _settings(
     data_uri_base: str,
 ) -> OracleSettings:
     from timebank_chain.activity import load_salt_key
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.oracle.feed import list_feed
     from timebank_chain.oracle.settings import OracleSettings
 
