@@ -212,7 +212,7 @@ class _Builder:
 
 
 def dump_name(member: str) -> str:
-    """Return how a dump names whom activity tables call ``stackexchange:<site>:<id>``; other names as they are."""
+    """Return a dump's name of whom activity tables call ``stackexchange:<site>:<id>``; others as they are."""
     found = _ACTIVITY_NAME.fullmatch(member)
     return found["user"] if found else member
 

@@ -231,7 +231,9 @@ def _split(text: str) -> Split:
 
     found = _SPLIT.fullmatch(text)
     if found is None or (found["time"] and not float(found["time"])):
-        raise UsageError(f"{text!r} is no split", hint="time:0.2 (the latest fifth) or last:5 (of each member)")
+        raise UsageError(
+            f"{text!r} is no split", hint="time:0.2 (the latest fifth) or last:5 (of each member)"
+        )
     return LastOfEach(int(found["last"])) if found["last"] else TimeShare(float(found["time"]))
 
 
