@@ -221,6 +221,9 @@ def test_off_policy(tmp_path: Path) -> None:
     for words in ("SNIPS", "effective rows", "weights are cut to 2", "bias by clipping"):
         assert words in text.stdout
     assert "out of range" in str(failure("off-policy", log, "--policy", policy, *names, "--alpha", 0.9))
+    smaller = (row.replace("0.8", "0.5").replace("0.2", "0.05") for row in rows)
+    wrong = write_csv(tmp_path / "wrong.csv", "item,p,click,place", *smaller)
+    assert isinstance(failure("off-policy", wrong, "--policy", policy, *names), CheckFailed)
     bad = write_csv(tmp_path / "bad.csv", "item,p,click,place", "a,0,1,top")
     error = failure("off-policy", bad, "--policy", policy, *names)
     assert isinstance(error, AttentionError) and error.where == f"{bad}:2, field 'p'"

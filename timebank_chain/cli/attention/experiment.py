@@ -306,6 +306,9 @@ def off_policy(
     Without an experiment, but only where the log's policy could show what the judged one shows, and with the
     probabilities it really used. Propensities of zero, negative, above one or no number are refused by row.
 
+    Exit code 3: nothing is concluded, since the weights' mean shows that the propensities are not the log's,
+    or one row decides everything.
+
     Example: timebank attention experiment off-policy log.csv --policy new.csv --action item --reward click
 
     Example: timebank attention experiment off-policy log.csv --policy new.csv --context position --clip 20
