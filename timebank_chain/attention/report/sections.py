@@ -197,10 +197,12 @@ def experiment_section(found: Analysis, source: str) -> Section:
         parts.append(found.plan.warning + ".")
     for one in found.treatments:
         parts.append(f"{one.arm} against {against}: {one.verdict}. {' '.join(one.reasons)}")
+    parts += [f"{note}." for note in found.notes]
     parts.append(Picture(lambda: experiment_figure(found), "the effect day by day, with both intervals"))
     parts.append(
         Table(
-            f"{found.plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members",
+            f"{found.plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members"
+            + ("; the interval is not planned, for information" if found.plan.method == "fixed" else ""),
             ["", ">" + against, ">treatment", ">effect", ">always-valid from", ">to"],
             [
                 (

@@ -238,6 +238,9 @@ def analyse(
     not fit their weights. Says what a fixed test, looked at every day, would have said. A treatment that
     wins but harms a guardrail is not to be shipped.
 
+    Exit code 0 whatever the verdict, also of `do not ship`: read the verdict, or `treatments[].verdict` of
+    --json. 3: nothing is concluded; 1: the log or the plan is refused; 2: wrong usage.
+
     Example: timebank attention experiment analyse plan.json log.csv --plot effect.svg
 
     Example: timebank attention experiment analyse plan.json log.csv --exposures shown.csv --json
@@ -307,7 +310,7 @@ def off_policy(
     probabilities it really used. Propensities of zero, negative, above one or no number are refused by row.
 
     Exit code 3: nothing is concluded, since the weights' mean shows that the propensities are not the log's,
-    or one row decides everything.
+    or one row decides everything; 1: the log or the policy is refused; 2: wrong usage.
 
     Example: timebank attention experiment off-policy log.csv --policy new.csv --action item --reward click
 
