@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain.cli.output import say
-from timebank_chain.errors import CheckFailed, UsageError
+from timebank_chain.errors import AttentionError, CheckFailed, UsageError
 
 if TYPE_CHECKING:
     from timebank_chain.activity import ActivityTable
@@ -117,6 +117,60 @@ def tell(path: Path, epoch: int, held: HeldEpoch) -> dict[str, Any]:
     }
 
 
+def holds_document(epochs: Path | None, holds: Path | None) -> dict[str, Any]:
+    """Return what waits for a person, and what was released and waits for the next epoch, as JSON values.
+
+    A file that this user may not read is no reason to say nothing else: then it says why.
+    """
+    from timebank_chain.attention.monitor.holds import HoldsBook, default_path
+
+    path = holds if holds is not None or epochs is None else default_path(epochs)
+    if path is None or not path.exists():
+        return {"holds": None}
+    try:
+        book = HoldsBook.load(path, epochs)
+    except AttentionError as error:
+        return {"holds": {"file": str(path), "unreadable": error.message, "waiting": [], "acts_taken": None}}
+    waiting = [
+        {
+            "member": one.member,
+            "epoch": one.epoch,
+            "acts": len(one.acts),
+            "score": one.score,
+            "reasons": list(one.reasons),
+            "released": None if one.release is None else one.release.reason,
+        }
+        for one in book.holds
+        if one.taken is None and not one.erased
+    ]
+    taken = sum(len(one.acts) for one in book.holds if one.taken is not None)
+    return {"holds": {"file": str(path), "unreadable": None, "waiting": waiting, "acts_taken": taken}}
+
+
+def holds_rows(document: dict[str, Any]) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    """Return the same as a table: its title, columns and rows."""
+    title = f"held back, {document['file']}"
+    if document["unreadable"] is not None:
+        return title, ["cannot be read"], [(document["unreadable"],)]
+    columns = ["member", ">epoch", ">acts", ">score", "why", "released"]
+    waits = "no: timebank attention release"
+    return (
+        title,
+        columns,
+        [
+            (
+                one["member"],
+                one["epoch"],
+                one["acts"],
+                f"{one['score']:.2f}",
+                "; ".join(one["reasons"]),
+                waits if one["released"] is None else f"{one['released']}; the next epoch takes them",
+            )
+            for one in document["waiting"]
+        ],
+    )
+
+
 class PublishedHolds:
     """What was held and released, for whoever compares published epochs with a table of their own.
 
@@ -202,8 +256,8 @@ def as_signed(
     epochs: Path,
     holds: Path | None,
     erased: Path | None = None,
-) -> ActivityTable:
-    """Return the acts that an epoch must hold to be signed.
+) -> tuple[ActivityTable, frozenset[bytes]]:
+    """Return the acts that an epoch must hold to be signed, and the record ids of erased ones.
 
     Raises
     ------
@@ -217,7 +271,7 @@ def as_signed(
     if objections:
         hint = f"nothing was signed; {NOT_TRUE_HINT}"
         raise CheckFailed(first_of(objections), where=str(known.path), hint=hint)
-    return known.table_of(published)
+    return known.table_of(published), known.forgotten()
 
 
 @contextmanager

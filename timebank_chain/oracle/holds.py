@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from timebank_chain.activity import ActivityTable
@@ -74,6 +75,10 @@ class HeldEpoch(Protocol):
 class Holds(Protocol):
     """The holds beside a folder of epochs."""
 
+    @property
+    def path(self) -> Path | None:
+        """Their file, if there can be one."""
+
     def building(
         self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int, policy: Policy
     ) -> AbstractContextManager[HeldEpoch]:
@@ -103,6 +108,8 @@ class Everything:
 
 class NothingHeld:
     """No holds: every act enters the epoch it settles in."""
+
+    path: Path | None = None
 
     def building(
         self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int, policy: Policy
