@@ -53,7 +53,7 @@ constant = "review"
 
 
 def records() -> Iterator[str]:
-    """Yield three epochs of a forum: half the rows under other names, one person liked by all as by a clock."""
+    """Yield three epochs of a forum: half of it under other names, one works like a clock, liked by all."""
     yield "id,who,at,did,thing\n"
     draw = random.Random(7)
     for epoch in range(3):

@@ -300,9 +300,8 @@ class EpochCloser:
 
     def _has_erased(self, published: PublishedEpoch) -> bool:
         erased = load_erased(self.settings.erased_path)
-        if erased is None:
-            return False
-        return any(record.tobytes() in erased.records for record in published.activities.record_id)
+        records = (record.tobytes() for record in published.activities.record_id)
+        return erased is not None and not erased.records.isdisjoint(records)
 
     def _contradiction(
         self, published: PublishedEpoch, previous: PublishedEpoch | None, now_ms: int
