@@ -34,7 +34,8 @@ from timebank_chain.activity import ActivityTable, clean
 from timebank_chain.activity.sources import stackexchange_acts
 from timebank_chain.activity.sources.dump_xml import xml_rows
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS
-from timebank_chain.attention.monitor.suspicion import Praise, Span, SuspicionSettings, spans_of, suspects
+from timebank_chain.attention.monitor.spans import Praise, Span, spans_of
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
 from timebank_chain.config import setting
 from timebank_chain.errors import AttentionError
 from timebank_chain.units import parse_time

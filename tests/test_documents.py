@@ -51,7 +51,7 @@ from timebank_chain.documents import (
 
 #: What reads a document somebody else may have written, by module and name.
 READERS = {
-    "timebank_chain.activity.mapping": "load_mapping",
+    "timebank_chain.activity.mapping_file": "load_mapping",
     "timebank_chain.activity.members": "load_members",
     "timebank_chain.activity.record": "load_salt_key",
     "timebank_chain.valuation": "load_policy",

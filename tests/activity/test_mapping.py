@@ -21,7 +21,8 @@ from timebank_chain.activity import (
     clean,
     write_activity,
 )
-from timebank_chain.activity.mapping import ColumnMapping, load_mapping
+from timebank_chain.activity.mapping import ColumnMapping
+from timebank_chain.activity.mapping_file import load_mapping
 from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows
 from timebank_chain.activity.sources.files import MAX_LINE
 from timebank_chain.errors import ActivityError

@@ -9,7 +9,7 @@ import pytest
 
 from tests.activity.builders import DAY_MS, KEY, research_data
 from timebank_chain.activity import CleanResult, canonical_records, clean
-from timebank_chain.activity.mapping import load_mapping
+from timebank_chain.activity.mapping_file import load_mapping
 from timebank_chain.activity.sources import csv_rows, stackexchange_acts
 from timebank_chain.examples import example_path
 from timebank_chain.units import parse_time

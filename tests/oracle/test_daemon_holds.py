@@ -31,7 +31,8 @@ from timebank_chain.activity.erased import new_erased, write_erased
 from timebank_chain.attention.monitor.hold import Hold, Release
 from timebank_chain.attention.monitor.holding import Holding
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path
-from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings
+from timebank_chain.attention.monitor.spans import Praise
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings
 from timebank_chain.epoch import epoch_folder, read_epoch
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.daemon import Did, OracleDaemon

@@ -12,7 +12,7 @@ import pytest
 
 from tests.activity.builders import research_data
 from timebank_chain.activity import PUBLIC_SALT_KEY, ActivityTable, Members, clean
-from timebank_chain.activity.mapping import load_mapping
+from timebank_chain.activity.mapping_file import load_mapping
 from timebank_chain.activity.sources import csv_rows
 from timebank_chain.activity.sources.stackexchange import stackexchange_acts
 from timebank_chain.examples import example_path

@@ -42,6 +42,8 @@ from timebank_chain.units import MAX_INDICATOR, MAX_TIME_MS, format_time, parse_
 
 MAX_TEXT_BYTES = 512
 MAX_DOMAIN_BYTES = 32
+#: How the reason begins of a record that claims to be later than the clock.
+IN_THE_FUTURE = "time in the future"
 REJECT_COLUMNS = ("source", "line", "id", "field", "reason", "record")
 
 _DECIMAL = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,30}))?")
@@ -249,7 +251,7 @@ def _clean_row(
         raise _Refusal("domain", f"unknown domain: {domain!r} is none of {', '.join(sorted(domains))}")
     occurred = _time(record.occurred)
     if occurred > now_ms:
-        raise _Refusal("occurred", f"time in the future: {format_time(occurred)}")
+        raise _Refusal("occurred", f"{IN_THE_FUTURE}: {format_time(occurred)}")
     window = _window(record.window, windows.get(domain, 0))
     if occurred + window > MAX_TIME_MS:
         raise _Refusal("window", f"window ends out of range: {_show(record.window)}")

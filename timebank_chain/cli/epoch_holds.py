@@ -76,7 +76,8 @@ def holding(
     if path is None:
         return None
     from timebank_chain.attention.monitor.holding import Holding
-    from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, read_praise
+    from timebank_chain.attention.monitor.spans import Praise, read_praise
+    from timebank_chain.attention.monitor.suspicion import SuspicionSettings
 
     return Holding(
         path,

@@ -303,7 +303,7 @@ def _ingest_files(
     mapping: Path | None,
     final_epochs: Path | None,
 ) -> None:
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
 
     rules = None if mapping is None else load_mapping(mapping)
     names = ", ".join(str(file) for file in job.inputs)

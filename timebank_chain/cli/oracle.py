@@ -545,7 +545,7 @@ def _settings(
     data_uri_base: str,
 ) -> OracleSettings:
     from timebank_chain.activity import load_salt_key
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.oracle.feed import list_feed
     from timebank_chain.oracle.settings import OracleSettings
 

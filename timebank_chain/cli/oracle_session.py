@@ -244,7 +244,7 @@ def own_acts(
     """
     from timebank_chain.activity import Members, load_members, load_salt_key, read_activity
     from timebank_chain.activity.erased import load_erased
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.oracle.clock import SystemClock
     from timebank_chain.oracle.feed import PACKED, take_snapshot
     from timebank_chain.oracle.intake import read_intake

@@ -136,7 +136,7 @@ def _time(text: str) -> Milliseconds:
 
 def _read(file: Path, mapping: Path | None, policy: Policy, salt_key: Path | None) -> _Input:
     from timebank_chain.activity import clean, load_salt_key, read_activity
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows
 
     try:

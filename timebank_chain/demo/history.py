@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from timebank_chain.activity import PUBLIC_SALT_KEY, CleanResult, RawRecord, clean
-from timebank_chain.activity.mapping import load_mapping
+from timebank_chain.activity.mapping_file import load_mapping
 from timebank_chain.activity.sources import csv_rows, git_acts, jsonl_rows, parquet_rows, stackexchange_acts
 from timebank_chain.errors import ActivityError, InputError, UsageError
 from timebank_chain.units import Milliseconds

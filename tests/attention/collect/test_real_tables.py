@@ -15,7 +15,8 @@ import pytest
 
 from tests.activity.builders import research_data
 from tests.attention.collect.builders import DAY_MS
-from timebank_chain.activity.mapping import FieldRules, NumberRule, TextRule, TimeRule
+from timebank_chain.activity.mapping import FieldRules
+from timebank_chain.activity.rules import NumberRule, TextRule, TimeRule
 from timebank_chain.attention.collect import (
     CollectResult,
     bucket_features,

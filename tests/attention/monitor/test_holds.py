@@ -41,7 +41,7 @@ from tests.attention.monitor.test_suspicion import BOTS, START_MS, WEEK_MS, Benc
 from tests.world import World
 from timebank_chain.activity import Members, read_activity, record_ids, write_activity
 from timebank_chain.activity.erased import Erased, new_erased, write_erased
-from timebank_chain.attention.monitor import holding, suspicion
+from timebank_chain.attention.monitor import holding, spans
 from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release
 from timebank_chain.attention.monitor.holds import (
     REDACTED,
@@ -378,7 +378,7 @@ def later(bench: Bench) -> Any:
     acts = read_activity(bench.file)
     week = acts.take(np.flatnonzero(acts.occurred_ms > START_MS - 1 + 4 * WEEK_MS))
     moved = replace(week, id=[f"{act}:6" for act in week.id], occurred_ms=week.occurred_ms + WEEK_MS)
-    return suspicion.joined(acts, moved)
+    return spans.joined(acts, moved)
 
 
 def test_a_signer_who_still_has_the_rows_agrees(taken: Bench) -> None:

@@ -14,10 +14,12 @@ dashboard: shows every metric, and only those that exist; the command prints it
 serve: /metrics, /live, /ready (503 before the first look), 404
 commands
 ├── forecast: JSON document, picture, a fee file; refused: no such feed, odd times
-├── monitor --once: 3 with a warning, then 0, since it was said
+├── monitor --once: 3 with a warning, then 0, since it was said; 3 as long as the webhook did not hear it
 ├── monitor: bought attention reaches webhook, exit code and state, once
 ├── monitor: what the webhook missed in an outage is posted once it is back, once
-├── the newest row of a file of counts is seen, by forecast too
+├── the newest row of a file of counts is seen, by forecast too; one in the future of the clock is not:
+│   a note in every look, a line of the log once; it counts when its time has come
+├── rows after --as-of change nothing; --as-of in the future is refused
 ├── monitor: an epoch is as long as the last published one
 ├── monitor: fees from a file are forecast and shown; one that goes away blinds nothing
 ├── monitor --lag: a feed that comes late is no silence
@@ -396,6 +398,9 @@ def test_an_outage_of_the_webhook_loses_no_warning(tmp_path: Path) -> None:
     document = json.loads(text)
     assert code == 3 and document["waiting"] == {"log": 0, "webhook": 1}
     assert document["warnings"][0]["delivered"] == {"log": True, "webhook": False}
+    code, text, _ = run(*words)
+    assert (code, json.loads(text)["warnings"]) == (3, []), "nothing new, but not heard yet"
+    assert run(*words[:-3])[0] == 0, "a sink this run does not have is not waited for"
     up = Hook(down.port)
     try:
         code, text, _ = run(*words)
@@ -423,6 +428,96 @@ def test_the_newest_row_of_counts_is_seen(tmp_path: Path, minutes: int) -> None:
     assert code == 3 and [one["kind"] for one in document["warnings"]] == ["burst"]
     _, text, _ = run("forecast", str(file), "--json")
     assert json.loads(text)["outlooks"][0]["forecasts"][0]["beginMs"] == NOW_MS
+
+
+def counted(file: Path, *more: str, last: int = 20, seed: int = 0) -> Path:
+    """Write eight weeks of hourly counts up to now, the last as told, and what else is told of."""
+    chance = np.random.default_rng(seed)
+    times = range(NOW_MS - 8 * WEEK_MS, NOW_MS, HOUR_MS)
+    counts = [*chance.poisson(20, size=len(times) - 1).tolist(), last]
+    rows = [f"{format_time(at)},{n}" for at, n in zip(times, counts, strict=True)]
+    file.write_text("\n".join(["time,n", *rows, *more]) + "\n")
+    return file
+
+
+def monitor_of(file: Path, *, heard: Heard | None = None) -> Monitor:
+    settings = MonitorSettings(detector=DetectorSettings(rate=0.01))
+    return Monitor(Feed(file), settings, sinks=[] if heard is None else [heard])
+
+
+def test_a_row_of_counts_in_the_future_waits_for_its_time(tmp_path: Path) -> None:
+    soon, never = (
+        f"{format_time(NOW_MS + 2 * HOUR_MS)},4000",
+        "9999-12-31T00:00:00Z,4000",
+    )
+    file, plain = counted(tmp_path / "c.csv", soon, never), counted(tmp_path / "plain.csv")
+    heard = Heard()
+    monitor, other = monitor_of(file, heard=heard), monitor_of(plain)
+    now_ms = NOW_MS + HOUR_MS
+    with structlog.testing.capture_logs() as logged:
+        for as_of in (-1, None):
+            seen = monitor.look(now_ms=now_ms, as_of_ms=as_of)
+            known = other.look(now_ms=now_ms, as_of_ms=as_of)
+            assert seen.until_ms == known.until_ms == NOW_MS
+            assert seen.judged is not None and known.judged is not None
+            np.testing.assert_array_equal(seen.judged.scores, known.judged.scores)
+            assert "2 rows lie in the future" in seen.notes[0] and not known.notes
+    assert [one["event"] for one in logged if "future" in one["event"]] == [seen.notes[0]], "said once"
+    assert not heard.warned
+    later = monitor.look(now_ms=NOW_MS + 3 * HOUR_MS)
+    assert later.until_ms == NOW_MS + 3 * HOUR_MS and "1 rows lie" in later.notes[0]
+    assert [one["kind"] for one in heard.warned] == [BURST], "its time has come"
+
+
+def test_a_row_whose_time_is_not_over_is_not_judged(tmp_path: Path) -> None:
+    file = counted(tmp_path / "c.csv", f"{format_time(NOW_MS)},4000")
+    monitor = monitor_of(file)
+    for as_of in (-1, None):
+        seen = monitor.look(now_ms=NOW_MS + HOUR_MS // 2, as_of_ms=as_of)
+        assert seen.until_ms == NOW_MS and not seen.warned and not seen.notes
+    assert [one.kind for one, _ in monitor.look(now_ms=NOW_MS + HOUR_MS, as_of_ms=-1).warned] == [BURST]
+
+
+def test_acts_in_the_future_are_passed_over_and_said(tmp_path: Path) -> None:
+    acts = community()
+    write_activity(acts, tmp_path / "activity.parquet")
+    middle = START_MS + 3 * WEEK_MS
+    table = Feed(tmp_path / "activity.parquet", keep_acts=True)
+    table.read(now_ms=middle)
+    assert table.latest_ms == max(at for at in acts.occurred_ms.tolist() if at <= middle)
+    assert table.ahead == int((acts.occurred_ms > middle).sum()) > 0
+    assert table.series(step_ms=HOUR_MS, until_ms=middle + WEEK_MS).end_ms <= middle
+    table.read(now_ms=middle + 10 * WEEK_MS)
+    assert table.ahead == 0 and table.latest_ms == int(acts.occurred_ms.max())
+    lines = tmp_path / "feed.csv"
+    lines.write_text(HEADER + "".join(history(1)) + line(-1, NOW_MS + HOUR_MS))
+    feed = Feed(lines)
+    feed.read(now_ms=NOW_MS)
+    assert (feed.refused, feed.ahead) == (1, 1)
+
+
+def test_nothing_after_as_of_is_used(tmp_path: Path) -> None:
+    at_ms = NOW_MS - 24 * HOUR_MS
+    one = counted(tmp_path / "a.csv", last=4_000)
+    other = tmp_path / "b.csv"
+    other.write_text("".join(one.read_text().splitlines(keepends=True)[: 8 * 168 - 24 + 1]))
+    fees = counted(tmp_path / "fees.csv", last=4_000, seed=1)
+    words = ["--as-of", format_time(at_ms), "--fees", str(fees), "--json"]
+    found = []
+    for file in (one, other):
+        code, text, _ = run("monitor", str(file), "--once", *words)
+        document = json.loads(text)
+        assert code == 0 and document["untilMs"] == at_ms
+        assert [each["quantity"] for each in document["outlooks"]] == ["activity", "fees"]
+        assert {each["forecasts"][0]["beginMs"] for each in document["outlooks"]} == {at_ms}
+        found.append({**document, "acts": None})
+        forecast = json.loads(run("forecast", str(file), *words)[1])["outlooks"]
+        assert forecast == document["outlooks"]
+    assert found[0] == found[1]
+    with pytest.raises(UsageError, match="lies in the future"):
+        run("monitor", str(one), "--once", "--as-of", "9990-01-01T00:00:00Z")
+    with pytest.raises(AttentionError, match="no row to count"):
+        run("monitor", str(one), "--once", "--as-of", "2001-01-01T00:00:00Z")
 
 
 def test_a_threshold_that_is_not_known_is_null_in_json(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from tests.audit.history import History, the_members
 from tests.oracle.stage import Stage
 from timebank_chain.activity import checksum_address, read_activity, record_id, write_activity
 from timebank_chain.activity.erased import load_erased
-from timebank_chain.activity.mapping import ColumnMapping, load_mapping
+from timebank_chain.activity.mapping import ColumnMapping
+from timebank_chain.activity.mapping_file import load_mapping
 from timebank_chain.activity.record import canonical_bytes
 from timebank_chain.activity.table import rows_of
 from timebank_chain.attention.privacy import erasure, rows

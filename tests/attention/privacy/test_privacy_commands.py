@@ -5,7 +5,8 @@ person ............ export, erase, erase again ("already erased", 0), a stranger
                     nobody to ask: refused; traces in a foreign document: exit 3, once more, and of a dry run
                     what is erased is turned away by ingest, on which nothing of it appears
 sealing ........... seal, open, wrong vault, cut file, rotate, dropped keys
-roles ............. who may only count cannot open; all of it in the ledger, which names nobody
+roles ............. who may only count cannot open, erase, or learn of files; all of it in the ledger, which
+                    names nobody
 ledger ............ verify, a changed line (3), a head noted, as JSON and CSV
 figures ........... report with k, budget, noise until it is spent
 texts ............. the chain says who wrote a text
@@ -113,8 +114,11 @@ def test_a_person_is_exported_and_erased(desk: Desk) -> None:
     told = desk.told("erase", ADA, "--feed", desk.feed, "--yes")
     assert (told["changed"], told["left"], told["already_erased"]) == ({str(desk.feed): 2}, {}, False)
     assert ADA not in desk.feed.read_text()
+    # No oracle has a state here, so the list lies in the vault.
+    assert told["erased_file"] == str(desk.folder / "vault" / "erased.json")
     again = desk.run("erase", ADA, "--feed", desk.feed, "--yes")
     assert (again.code, "already erased" in again.out) == (0, True)
+    assert told["erased_file"] in again.err and "copy that list" in again.err
     stranger = desk.refused("erase", "zoe", "--feed", desk.feed, "--yes")
     assert "nothing is known" in stranger["message"]
     assert stranger["hint"]
@@ -216,6 +220,10 @@ def test_who_may_only_count_cannot_open_and_the_ledger_says_so(desk: Desk) -> No
     assert [one["name"] for one in desk.told("roles", "list")["people"]] == ["ana", "ben"]
     error = desk.refused("export", ADA, "-o", "x.zip", "--feed", desk.feed, identity="ben.identity")
     assert error["message"] == "ben may aggregates, and this takes raw"
+    # Who may not is not even told which files there are: nothing is looked at before.
+    for words in (("erase", ADA, "--yes"), ("retain", "--days", "9", "--yes")):
+        error = desk.refused(*words, "--feed", desk.folder / "nowhere", identity="ben.identity")
+        assert error["message"] == "ben may aggregates, and this takes manage"
     assert (
         "no such level"
         in desk.refused("roles", "grant", "x", "--may", "all", "--new-identity", "y", code=2)["message"]
@@ -225,7 +233,12 @@ def test_who_may_only_count_cannot_open_and_the_ledger_says_so(desk: Desk) -> No
     assert "last who may manage" in desk.refused("roles", "revoke", "ana")["message"]
     entries = desk.told("ledger")["entries"]
     refused = [(one["who"], one["action"], one["outcome"]) for one in entries if one["outcome"] == "refused"]
-    assert refused == [("ben", "export", "refused"), ("unknown", "show budget", "refused")]
+    assert refused == [
+        ("ben", "export", "refused"),
+        ("ben", "erase", "refused"),
+        ("ben", "retain", "refused"),
+        ("unknown", "show budget", "refused"),
+    ]
     assert ADA not in json.dumps(entries)
     rows = list(csv.reader(io.StringIO(desk.run("ledger", "--csv").out)))
     assert len(rows) == len(entries) + 2, "a header, and the look before this one"

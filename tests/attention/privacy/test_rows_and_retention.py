@@ -31,7 +31,8 @@ from tests.audit.history import EPOCH_MS, START_MS, History
 from tests.oracle.stage import Stage
 from timebank_chain.activity import RawRecord, clean, load_salt_key, read_activity, write_activity
 from timebank_chain.activity.erased import REASON, SCHEMA, load_erased, new_erased, write_erased
-from timebank_chain.activity.mapping import ColumnMapping, NumberRule, TextRule, TimeRule, WindowRule
+from timebank_chain.activity.mapping import ColumnMapping
+from timebank_chain.activity.rules import NumberRule, TextRule, TimeRule, WindowRule
 from timebank_chain.activity.sources import csv_rows, jsonl_rows, parquet_rows, stackexchange_acts
 from timebank_chain.attention.privacy.erasure import Oracle
 from timebank_chain.attention.privacy.places import places

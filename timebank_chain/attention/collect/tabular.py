@@ -1,7 +1,7 @@
 """Sensor logs and any other table: CSV, JSON lines and Parquet through a feed mapping.
 
 A feed mapping is TOML (schema ``timebank.feed-mapping/1``), its rules those of the activity mapping
-(`timebank_chain.activity.mapping`)::
+(`timebank_chain.activity.mapping_file`)::
 
     schema = "timebank.feed-mapping/1"
     source = "reading-room"        # names the source in the feed; left out: the file's name
@@ -42,16 +42,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from timebank_chain.activity.mapping import (
-    FieldRules,
-    FieldShape,
-    MappingRefusal,
-    load_field_rules,
-    number_value,
-    text_value,
-    time_value,
-)
+from timebank_chain.activity.mapping import FieldRules
+from timebank_chain.activity.mapping_file import FieldShape, load_field_rules
 from timebank_chain.activity.record import Thousandths
+from timebank_chain.activity.rules import MappingRefusal, number_value, text_value, time_value
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.collect.event import MemberEvent, NothingToCount
 from timebank_chain.attention.collect.reading import MAX_RECORD_BYTES, json_records

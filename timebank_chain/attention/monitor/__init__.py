@@ -3,8 +3,9 @@
 ``series`` counts by time, ``forecast`` (with ``holt``) looks ahead, ``detect`` finds what does not fit,
 ``warn`` says it once, ``outbox`` hands it to whoever listens, ``state`` remembers both, ``feed`` and
 ``run`` follow a feed as it grows, ``metrics``, ``serve`` and ``dashboard`` show it, ``ledger`` reads value,
-mint and fees, ``plots`` draws. ``suspicion`` tells whose engagement looks bought or automated, and
-``holds`` keeps such acts out of an epoch until a person released them.
+mint and fees, ``plots`` draws. ``suspicion`` tells whose engagement looks bought or automated, from what
+``measures`` takes of the acts and praise of ``spans``, and ``holds`` keeps such acts out of an epoch until
+a person released them.
 
 What needs libraries of the extra ``models`` is imported where it is used.
 """

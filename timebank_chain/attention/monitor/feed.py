@@ -4,13 +4,17 @@ A file of lines (CSV, JSONL) is read up to its last newline, and next time from 
 packed one, or a file of counts is read whole when it changed. A file that shrank or vanished is an error:
 acts cannot be taken back (the oracle stops for the same reason).
 
-Records are checked as ``timebank ingest`` checks them; of two with one id the first stays.
+Records are checked as ``timebank ingest`` checks them; of two with one id the first stays. Rows whose time
+the clock has not reached are passed over: lines are turned away for good, as the oracle does, rows of tables
+and counts until their time has come.
 """
 
 from __future__ import annotations
 
 import csv
 import tempfile
+from bisect import bisect_right
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.activity import PUBLIC_SALT_KEY, ActivityTable, clean, read_activity
+from timebank_chain.activity.clean import IN_THE_FUTURE
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
@@ -28,10 +33,11 @@ from timebank_chain.attention.monitor.series import (
     series_of_counts,
     series_of_times,
 )
-from timebank_chain.attention.monitor.suspicion import joined
+from timebank_chain.attention.monitor.spans import joined
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import LINE_FORMATS, list_feed
 from timebank_chain.oracle.intake import feed_records
+from timebank_chain.units import MAX_TIME_MS, format_time
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_HEADER_BYTES = 1 << 20
@@ -55,7 +61,7 @@ class Feed:
     Attributes
     ----------
     acts, refused
-        How many acts were taken, and how many rows were turned away.
+        How many acts or counts were taken, and how many rows were turned away.
     """
 
     def __init__(self, path: Path, mapping: ColumnMapping | None = None, *, keep_acts: bool = False) -> None:
@@ -70,6 +76,9 @@ class Feed:
         self._kept: list[ActivityTable] | None = [] if keep_acts else None
         self._times: list[NDArray[np.int64]] = []
         self._counts: list[tuple[int, float]] = []
+        #: The clock of the last reading, and how many lines it turned away as later.
+        self._now_ms = 0
+        self._refused_ahead = 0
         self._is_counts = mapping is None and _is_counts(path)
 
     @property
@@ -77,12 +86,34 @@ class Feed:
         """When the latest act was done, Unix milliseconds; of counts, until when the last row counts.
 
         A row of counts covers the time until the next would stand there: the middle pause between rows, at
-        most an hour, the longest step.
+        most an hour, the longest step. Never later than the clock of the last reading.
         """
-        return max((int(part.max()) for part in self._times if len(part)), default=None)
+        if not self._is_counts:
+            past = (part[part <= self._now_ms] for part in self._times)
+            return max((int(part.max()) for part in past if len(part)), default=None)
+        times = np.array([time_ms for time_ms, _ in self._past_counts(self._now_ms)], dtype=np.int64)
+        if not len(times):
+            return None
+        pauses = np.diff(times)
+        pauses = pauses[pauses > 0]
+        covered = min(int(np.median(pauses)), HOUR_MS) if len(pauses) else HOUR_MS
+        return min(int(times[-1]) + covered, self._now_ms)
+
+    @property
+    def ahead(self) -> int:
+        """How many rows lay in the future of the clock when they were read last: they are passed over."""
+        if self._is_counts:
+            return len(self._counts) - len(self._past_counts(self._now_ms))
+        waiting = sum(int((part > self._now_ms).sum()) for part in self._times)
+        return waiting + self._refused_ahead
 
     def read(self, *, now_ms: int) -> int:
         """Take in what is new; return how many acts that were.
+
+        Parameters
+        ----------
+        now_ms
+            The present, Unix milliseconds; what claims to be later is passed over.
 
         Raises
         ------
@@ -90,6 +121,7 @@ class Feed:
             If a file shrank, vanished or cannot be read. What other files hold was taken in, and the next
             call begins where this one failed.
         """
+        self._now_ms = now_ms
         if self._is_counts:
             return self._read_counts()
         paths, _ = list_feed(self.path)
@@ -115,15 +147,24 @@ class Feed:
         return self._kept[0]
 
     def series(self, *, step_ms: int, until_ms: int) -> Series:
-        """Return what came in each step that is over by ``until_ms``.
+        """Return what came in each step that is over by ``until_ms``, and by the clock of the last reading.
 
         Raises
         ------
         AttentionError
             If there is nothing yet.
         """
+        until_ms = min(until_ms, self._now_ms)
         if self._is_counts:
-            return series_of_counts(self._counts, step_ms=step_ms, where=str(self.path)).until(until_ms)
+            # A row that is not over by then is no step yet, and one far ahead must not stretch the series.
+            counts = self._past_counts(until_ms)
+            if not counts:
+                raise AttentionError(
+                    "there is no row to count",
+                    where=f"{self.path}, until {format_time(min(max(until_ms, 0), MAX_TIME_MS))}",
+                    hint="check the file's times, --as-of and this machine's clock",
+                )
+            return series_of_counts(counts, step_ms=step_ms, where=str(self.path)).until(until_ms)
         times = np.concatenate(self._times) if self._times else np.empty(0, dtype=np.int64)
         return series_of_times(times, step_ms=step_ms, until_ms=until_ms)
 
@@ -133,13 +174,12 @@ class Feed:
             return 0
         self._counts = read_count_rows(self.path)
         self._seen[""] = found
-        times = np.array([time_ms for time_ms, _ in self._counts], dtype=np.int64)
-        pauses = np.diff(times)
-        pauses = pauses[pauses > 0]
-        covered = min(int(np.median(pauses)), HOUR_MS) if len(pauses) else HOUR_MS
-        self._times = [times[-1:] + covered]
         before, self.acts = self.acts, len(self._counts)
         return self.acts - before
+
+    def _past_counts(self, until_ms: int) -> list[tuple[int, float]]:
+        """Return the rows of counts up to a time; they stand in order."""
+        return self._counts[: bisect_right(self._counts, until_ms, key=itemgetter(0))]
 
     def _read_whole(self, name: str, path: Path, now_ms: int) -> None:
         found = _size_and_change(path)
@@ -178,6 +218,7 @@ class Feed:
         cleaned = clean(feed_records({name: path}, self._mapping), now_ms=now_ms, salt_key=PUBLIC_SALT_KEY)
         self._take(cleaned.table)
         self.refused += len(cleaned.rejects)
+        self._refused_ahead += sum(one.reason.startswith(IN_THE_FUTURE) for one in cleaned.rejects)
 
     def _take(self, table: ActivityTable) -> None:
         fresh = [row for row, name in enumerate(table.id) if name not in self._ids]

@@ -19,7 +19,8 @@ from timebank_chain.attention.extra import need
 from timebank_chain.attention.monitor.hold import Hold
 from timebank_chain.attention.monitor.hold_checks import Checker, Span
 from timebank_chain.attention.monitor.holds import Building, HoldsBook, locked
-from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, spans_of, suspects
+from timebank_chain.attention.monitor.spans import Praise, spans_of
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
 from timebank_chain.epoch import EpochHeader, PublishedEpoch
 from timebank_chain.errors import AttentionError
 from timebank_chain.valuation import Policy

@@ -44,8 +44,9 @@ from timebank_chain.activity import ActivityTable, record_ids
 from timebank_chain.activity.erased import Erased
 from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release, hold_from_json
 from timebank_chain.attention.monitor.hold_rows import RowsOfActs, as_entered
+from timebank_chain.attention.monitor.spans import joined
 from timebank_chain.attention.monitor.state import write_document
-from timebank_chain.attention.monitor.suspicion import Suspicion, joined
+from timebank_chain.attention.monitor.suspicion import Suspicion
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
 from timebank_chain.epoch import epoch_folder
 from timebank_chain.epoch.file import read_header

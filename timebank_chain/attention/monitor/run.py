@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from timebank_chain.attention.monitor.detect import BURST, DRIFT, KINDS, LULL, DetectorSettings, Judged, judge
 from timebank_chain.attention.monitor.feed import Feed
 from timebank_chain.attention.monitor.forecast import Outlook, outlook
 from timebank_chain.attention.monitor.metrics import Metrics
 from timebank_chain.attention.monitor.outbox import Outbox, Sink
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
+from timebank_chain.attention.monitor.spans import Praise, spans_of
 from timebank_chain.attention.monitor.state import State
-from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, Verdict, spans_of, suspects
+from timebank_chain.attention.monitor.suspicion import SuspicionSettings, Verdict, suspects
 from timebank_chain.attention.monitor.warn import SUSPECT, Suppressor, Suspected, Warned
 from timebank_chain.errors import AttentionError, TimebankError
+
+log = structlog.get_logger("timebank.attention")
 
 #: Most steps of history that are judged: two years of five minutes.
 MAX_JUDGED = 210_240
@@ -156,16 +161,20 @@ class Monitor:
         self._verdict: Verdict | None = None
         self._counted: dict[str, int] = {}
         self._notes: tuple[str, ...] = ()
+        self._ahead_logged = False
 
-    def look(self, *, now_ms: int, as_of_ms: int | None = None) -> Look:
+    def look(self, *, now_ms: int, as_of_ms: int | None = None, lag_ms: int = 0) -> Look:
         """Read what is new, judge it and warn.
 
         Parameters
         ----------
         now_ms
-            The present; what claims to be later is turned away.
+            The present; what claims to be later is passed over, and said so.
         as_of_ms
-            Judge as if it were this time; default the present. ``-1``: when the latest act was done.
+            Judge as if it were this time, at most the present: of feed, epochs and fees nothing later counts.
+            Default the present. ``-1``: when the latest act was done, which bounds the feed alone.
+        lag_ms
+            How late acts reach the feed: without ``as_of_ms`` it is looked at as it was then.
 
         Raises
         ------
@@ -176,11 +185,11 @@ class Monitor:
         if self._outbox.retry():
             self._state.save()
         feed.read(now_ms=now_ms)
-        until = now_ms if as_of_ms is None else as_of_ms
+        until = now_ms - lag_ms if as_of_ms is None else min(as_of_ms, now_ms)
         if until < 0:
             until = feed.latest_ms or now_ms
         series = feed.series(step_ms=settings.step_ms, until_ms=until).last(MAX_JUDGED)
-        notes: list[str] = []
+        notes = self._ahead()
         judged = None
         try:
             judged = judge(series, settings.detector)
@@ -188,7 +197,7 @@ class Monitor:
             notes.append(f"nothing is judged: {error.message}")
         suspected: list[Suspected] = []
         if self._forecast_at != until // HOUR_MS:
-            self._forecast(series)
+            self._forecast(series, as_of_ms)
             suspected = self._suspect(until)
             self._forecast_at = until // HOUR_MS
         notes += self._notes
@@ -210,7 +219,19 @@ class Monitor:
             self._show(seen, self._metrics)
         return seen
 
-    def _forecast(self, series: Series) -> None:
+    def _ahead(self) -> list[str]:
+        """Tell of rows the clock has not reached: in every look, in the log once until there are none."""
+        count = self._feed.ahead
+        if not count:
+            self._ahead_logged = False
+            return []
+        note = f"quality: {count:,} rows lie in the future of this machine's clock and are passed over"
+        if not self._ahead_logged:
+            log.warning(note, feed=str(self._feed.path), hint="check the clocks of feed and machine")
+        self._ahead_logged = True
+        return [note]
+
+    def _forecast(self, series: Series, as_of_ms: int | None) -> None:
         quantities, notes = [series], []
         if self._epochs is not None:
             from timebank_chain.attention.monitor.ledger import epoch_series
@@ -227,6 +248,8 @@ class Monitor:
                 notes.append(
                     f"no forecast of fees: {error.message if isinstance(error, TimebankError) else error}"
                 )
+        if as_of_ms is not None and as_of_ms >= 0:
+            quantities = [one.until(as_of_ms) for one in quantities]
         made = []
         for one in quantities:
             try:

@@ -10,8 +10,12 @@
 - ``places``      where a community keeps raw data
 - ``row_lines``   rows with the bytes they stand in
 - ``rows``        finding one member's rows in a file, and the file without them
+- ``member_tables``  whose a row of a foreign table, or a JSON record, is
+- ``record_lists``   one person's records out of JSON documents
+- ``held``        what was held of theirs before it was paid
+- ``traces``      the search for what may be left, in every disguise
 - ``person``      everything about one member, and its export
-- ``erasure``     their erasure, and the search for what may be left
+- ``erasure``     their erasure, file by file
 - ``retention``   raw data that has served its time
 - ``grouped``     reports in which nobody stands alone
 - ``noisy``       aggregates with noise, on a budget

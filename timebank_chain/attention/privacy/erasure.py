@@ -41,8 +41,9 @@ from timebank_chain.attention.privacy.person import (
     require_known,
 )
 from timebank_chain.attention.privacy.places import Kind, Place, places
+from timebank_chain.attention.privacy.record_lists import without_records
 from timebank_chain.attention.privacy.row_lines import is_packed
-from timebank_chain.attention.privacy.rows import without
+from timebank_chain.attention.privacy.rows import unclear_rows, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
 from timebank_chain.attention.privacy.traces import Traces
 from timebank_chain.documents import write_whole
@@ -59,6 +60,7 @@ _ORDER = {
             Kind.TEXT,
             Kind.REJECTS,
             Kind.SEALED,
+            Kind.RECORDS,
             Kind.ROWS,
             Kind.MEMBERS,
             Kind.ALIASES,
@@ -144,6 +146,9 @@ class Erasure:
     left
         Files in which the member's id, or an act's, still stands, with how often; of an act whose id is
         no longer known here, because it was erased before, by the hash that is.
+    unclear
+        Files in which rows or records of theirs may be left that no search finds, with the reason: a short
+        id, or a number, and no member's column.
     unseen
         Files and members of archives that could not be looked into, with the reason.
     published
@@ -159,6 +164,7 @@ class Erasure:
     changed: dict[str, int] = field(default_factory=dict)
     redacted: int = 0
     left: dict[str, int] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
     acts: int = 0
     records: int = 0
@@ -171,6 +177,11 @@ class Erasure:
     def nothing_to_do(self) -> bool:
         """Whether there was nothing (any more)."""
         return not self.changed and not self.redacted
+
+    @property
+    def proved(self) -> bool:
+        """Whether nothing is left, as far as any file could be looked into."""
+        return not self.left and not self.unclear
 
 
 def erase_person(
@@ -271,13 +282,22 @@ def _erase_from(
     """Erase a person from a file; with ``dry``, look what would be left in it instead."""
     dry_run = dry is not None
     left = 0
-    where = str(source.place.path)
+    where, column = str(source.place.path), search.column_of(source)
+    unclear = ""
     if source.kind is Kind.ROWS:
+        unclear = unclear_rows(source.plain, search.mapping, person.whose, column)
         if not result.guessable and is_activity(source.plain):
             result.guessable = _is_public(source.plain, person.whose.names)
         # A file the oracle reads lies where it reads it: a sealed one is no feed.
         mark = marks.of(source.plain)
-        new = without(source.plain, person.whose.owns, mapping=search.mapping, whose=person.whose, mark=mark)
+        new = without(
+            source.plain,
+            person.whose.owns,
+            mapping=search.mapping,
+            whose=person.whose,
+            mark=mark,
+            column=column,
+        )
         if dry is not None:
             try:
                 left = dry.in_file(new.part or source.plain, place=source.place.path)
@@ -288,13 +308,16 @@ def _erase_from(
             new.replace()
         count, result.redacted = len(new.dropped), result.redacted + new.redacted
         touched = bool(count or new.redacted)
-    elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS):
-        count, content = _without_lines(source, person)
-        touched = bool(count)
-        if dry is not None:
-            left = dry.in_bytes(content) + dry.in_name(source.place.path.name)
-        elif count:
-            _replace(source.plain, content)
+    elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS, Kind.RECORDS):
+        cut = _cut(source, person, column)
+        count, unclear, touched = cut.count, cut.unclear, cut.content is not None
+        result.redacted += cut.redacted
+        if dry is not None and cut.content is None:
+            left = dry.in_file(source.plain, place=source.place.path)
+        elif dry is not None and cut.content is not None:
+            left = dry.in_bytes(cut.content) + dry.in_name(source.place.path.name)
+        elif cut.content is not None:
+            _replace(source.plain, cut.content)
     elif source.kind is Kind.TEXT:
         count = int(is_their_text(source.plain, person))
         touched = bool(count)
@@ -307,6 +330,8 @@ def _erase_from(
         left = 0 if dry is None else dry.in_file(source.plain, place=source.place.path)
     if left:
         result.left[where] = left
+    if unclear:
+        result.unclear[where] = unclear
     if count:
         result.changed[where] = count
     if touched and source.place.kind is Kind.SEALED and not dry_run:
@@ -316,11 +341,25 @@ def _erase_from(
             seal(source.plain, source.place.path, search.ring, name=read_header(source.place.path).name)
 
 
-def _without_lines(source: Source, person: Person) -> tuple[int, bytes]:
-    """Take lines out of a members, alias or rejects file, which nobody remembers by its bytes.
+@dataclass(frozen=True)
+class _Cut:
+    """What goes of a file nobody remembers by its bytes, and what it is then: ``None`` if it stays."""
 
-    Returns how many go, and what the file is then.
-    """
+    count: int
+    content: bytes | None
+    redacted: int = 0
+    unclear: str = ""
+
+
+def _cut(source: Source, person: Person, column: str | None) -> _Cut:
+    if source.kind is not Kind.RECORDS:
+        return _without_lines(source, person)
+    done = without_records(source.plain, person.whose, column)
+    return _Cut(len(done.theirs), done.content, done.redacted, done.unclear)
+
+
+def _without_lines(source: Source, person: Person) -> _Cut:
+    """Take lines out of a members, alias or rejects file."""
     import csv
     import io
 
@@ -349,7 +388,9 @@ def _without_lines(source: Source, person: Person) -> tuple[int, bytes]:
             kept.extend(taken)
         taken.clear()
     new = "".join(kept).encode("utf-8", "surrogateescape")
-    return gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new
+    if not gone:
+        return _Cut(0, None)
+    return _Cut(gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,7 +1,8 @@
 """What `timebank attention collect` writes: the joined feed, features by span, and the manifest beside them.
 
-Any table with a column ``member`` is understood as far as that goes: whose a row is, and when (``at_ms``; of
-features ``start_ms``). Ids are matched whole there, so that numbers and short names are as good as long ones.
+Any table with a column ``member``, or one that was named, is understood as far as that goes: whose a row is,
+and when (``at_ms``; of features ``start_ms``). Ids are matched whole there, so that numbers and short names
+are as good as long ones. Of statements and activities in JSON the actor tells.
 The feed is read and written by its own reader and writer, which carry its data hash; the manifest is written
 anew with it, so that who checks a feed against its manifest finds them agreed.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from timebank_chain.activity.record import RawRecord
+from timebank_chain.activity.rules import cell_value
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.collect import feed_of, read_feed, write_feed
 from timebank_chain.attention.collect.event import MemberEvent
@@ -25,27 +27,62 @@ from timebank_chain.documents import TooLarge, parse_json, read_small
 
 #: Why a row is refused whose columns neither the mapping nor our own names explain.
 FOREIGN = ("", "foreign columns")
+#: The same of a JSON record that is no row, and tells who acted.
+ACTED = ("", "foreign record of somebody's act")
 #: When a row of such a table was; the first that is there counts.
 _TIMES = ("at_ms", "start_ms")
 #: The columns that are read; any other may name somebody.
-READ = frozenset({"id", "member", *_TIMES})
+_READ = frozenset({"id", *_TIMES})
+#: What stands for ``member`` where nobody names a column.
+MEMBER = "member"
+#: Who acted: in xAPI and ActivityStreams, of objects of the latter, in CloudEvents; the first that tells.
+_ACTORS = ("member", "actor", "attributedTo", "authid", "data.member")
+_AGENT_NAMES = ("id", "@id", "href", "mbox", "mbox_sha1sum", "openid")
 _MAX_MANIFEST_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 1 << 20
 
 
-def has_member(columns: list[str]) -> bool:
-    """Tell whether rows of these columns say whose they are."""
-    return "member" in columns
+def read_keys(column: str | None) -> frozenset[str]:
+    """Return the columns, or paths, that are read; any other may name somebody."""
+    return _READ | ({column} if column else {*_ACTORS})
 
 
-def unread(columns: list[str]) -> list[str]:
-    """Return the columns in which another member may be named."""
-    return [name for name in columns if name not in READ] if has_member(columns) else []
+def unread(columns: list[str], column: str | None = None) -> list[str]:
+    """Return the columns in which another member may be named; none where nobody knows whose a row is."""
+    read = _READ | {column or MEMBER}
+    return [name for name in columns if name not in read] if (column or MEMBER) in columns else []
 
 
-def foreign_record(row: Mapping[str, Any], name: str, line: int) -> RawRecord:
-    """Return a row of a foreign table, with its member and time where it has columns for them."""
-    member, own = row.get("member"), row.get("id")
+def acting_names(record: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a JSON record calls who acted, in all its ways; none where it does not tell."""
+    return next((found for name in _ACTORS if (found := names_in(cell_value(record, name)))), frozenset())
+
+
+def names_in(value: object) -> frozenset[str]:
+    """Return what an actor is called: an id, an agent, a group with its members, or several of them."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return frozenset({str(value).strip().removeprefix("mailto:")} - {""})
+    if isinstance(value, list):
+        return frozenset().union(*map(names_in, value))
+    if not isinstance(value, Mapping):
+        return frozenset()
+    found = frozenset().union(*(names_in(value.get(name)) for name in (*_AGENT_NAMES, "member")))
+    account = value.get("account")
+    if isinstance(account, Mapping) and (own := names_in(account.get("name"))):
+        # As `collect` joins them, and alone.
+        found |= own | {f"{account['name']}@{account.get('homePage')}"}
+    return found
+
+
+def foreign_record(row: Mapping[str, Any], name: str, line: int, column: str | None = None) -> RawRecord:
+    """Return a row of a foreign table, with its member and time where it has columns for them.
+
+    Parameters
+    ----------
+    column
+        The member's column, or a path to it; ``None`` or empty: ``member``.
+    """
+    member, own = cell_value(row, column or MEMBER), row.get("id")
     if isinstance(member, int) and not isinstance(member, bool):
         member = str(member)
     if not isinstance(member, str):

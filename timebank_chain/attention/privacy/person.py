@@ -7,6 +7,7 @@
       rows/01-feed.csv.jsonl        the member's rows as they were read, with source and line
       tables/01-activity.parquet.jsonl  the same of activity tables, with salt and record id: with these the
                                         member can show which published acts are theirs, and nobody else can
+      records/03-outbox.json.jsonl  their records out of JSON documents, with their position in the list
       rejects/, texts/              rows turned away; texts they wrote
       members/, aliases/            their lines of the members and the alias file
       holds/                        what was held of theirs before it was paid, why, and who released it
@@ -21,7 +22,7 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from timebank_chain.attention.collect.weblog import log_names
 from timebank_chain.attention.privacy.held import held_pieces, holds_files
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
+from timebank_chain.attention.privacy.record_lists import without_records
 from timebank_chain.attention.privacy.rows import Whose, rows_of_file
 from timebank_chain.attention.privacy.sealed import read_header, unseal
 from timebank_chain.content import hash_of
@@ -86,6 +88,9 @@ class Search:
         What opens the sealed ones.
     texts_by
         Tells which texts an account wrote.
+    member_columns
+        Which column (of JSON: path) holds the member, by resolved path, where somebody named it; empty where
+        nobody is in the file.
     """
 
     places: tuple[Place, ...]
@@ -93,6 +98,11 @@ class Search:
     ring: Keyring | None = None
     texts_by: TextsBy = no_texts
     say: Say = silent
+    member_columns: Mapping[Path, str] = field(default_factory=dict)
+
+    def column_of(self, source: Source) -> str | None:
+        """Return the column that was named for a file; ``None`` where none was."""
+        return self.member_columns.get(source.place.path.resolve())
 
     def sources(self) -> Iterator[Source]:
         """Yield the files one after the other; an opened one is gone when the next is asked for.
@@ -165,7 +175,8 @@ def find(search: Search, member: str) -> Person:
     accounts = {placeholder_address(name) for name in whose.names}
     for source in search.sources():
         if source.kind is Kind.ROWS:
-            mine = [one for one in rows_of_file(source.plain, search.mapping) if whose.owns(one)]
+            rows = rows_of_file(source.plain, search.mapping, search.column_of(source))
+            mine = [one for one in rows if whose.owns(one)]
             acts.update(one.id for one in mine if isinstance(one.id, str))
             if mine and is_activity(source.plain):
                 records.update(row["record_id"] for row in _table_rows(source.plain, whose))
@@ -175,7 +186,7 @@ def find(search: Search, member: str) -> Person:
     texts = search.texts_by(frozenset(accounts))
     person = Person(whose, frozenset(accounts), frozenset(records), texts)
     for source in search.sources():
-        count = sum(1 for _ in _pieces(source, person, search.mapping))
+        count = sum(1 for _ in _pieces(source, person, search))
         if count:
             person.found[str(source.place.path)] = count
     return person
@@ -247,7 +258,7 @@ def export_person(
                 counts[folder or Path(source).stem] = counts.get(folder or Path(source).stem, 0) + rows
 
             for source in search.sources():
-                pieces = list(_pieces(source, person, search.mapping))
+                pieces = list(_pieces(source, person, search))
                 if not pieces:
                     continue
                 where = str(source.place.path)
@@ -369,7 +380,7 @@ def is_their_text(path: Path, person: Person) -> bool:
     return hash_of(document) in person.texts or person.whose.redacted(text) != text
 
 
-def _pieces(source: Source, person: Person, mapping: ColumnMapping | None) -> Iterator[Any]:
+def _pieces(source: Source, person: Person, search: Search) -> Iterator[Any]:
     """Yield what a file holds of a person, as JSON values."""
     whose = person.whose
     if source.kind is Kind.ROWS:
@@ -377,9 +388,12 @@ def _pieces(source: Source, person: Person, mapping: ColumnMapping | None) -> It
             for row in _table_rows(source.plain, whose):
                 yield row | {"record_id": row["record_id"].hex(), "salt": row["salt"].hex()}
             return
-        for record in rows_of_file(source.plain, mapping):
+        for record in rows_of_file(source.plain, search.mapping, search.column_of(source)):
             if whose.owns(record):
                 yield {"line": record.line, "row": record.original}
+    elif source.kind is Kind.RECORDS:
+        for position, listed in without_records(source.plain, whose, search.column_of(source)).theirs:
+            yield {"position": position, "record": listed}
     elif source.kind is Kind.REJECTS:
         yield from (cells for cells in table_cells(source.plain) if is_their_reject(cells, whose))
     elif source.kind is Kind.MEMBERS:

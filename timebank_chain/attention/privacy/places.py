@@ -2,6 +2,7 @@
 
 =========== ====================================================================================
 rows        feeds and activity tables: CSV and JSON lines, packed or not, Parquet
+records     JSON documents that hold lists of records: xAPI statements, ActivityStreams collections
 rejects     rows of a feed that were turned away, with the original beside the reason
 members     the members file
 aliases     what the sources call the members (`timebank attention collect --aliases`)
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from timebank_chain.activity.clean import REJECT_COLUMNS
 from timebank_chain.activity.sources.files import open_input
+from timebank_chain.attention.privacy.record_lists import is_ours
 from timebank_chain.attention.privacy.row_lines import ROWS, row_suffix
 from timebank_chain.attention.privacy.sealed import is_sealed
 from timebank_chain.epoch.file import DATA_FILES, HEADER_FILE, MANIFEST_FILE
@@ -38,6 +40,7 @@ class Kind(StrEnum):
     """What a file is."""
 
     ROWS = "rows"
+    RECORDS = "records"
     REJECTS = "rejects"
     MEMBERS = "members"
     ALIASES = "aliases"
@@ -88,6 +91,8 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
             return _kind_of_csv(path)
         if row_suffix(called) in ROWS:
             return Kind.ROWS
+        if called.name.lower().removesuffix(".gz").endswith(".json"):
+            return Kind.OTHER if is_ours(path) else Kind.RECORDS
         with path.open("rb") as file:
             return Kind.TEXT if file.read(len(_TEXT_MAGIC)) == _TEXT_MAGIC else Kind.OTHER
     except OSError as error:

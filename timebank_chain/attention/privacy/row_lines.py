@@ -14,15 +14,22 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from timebank_chain.activity.mapping import ColumnMapping, own_mapping
+from timebank_chain.activity.mapping import ColumnMapping, did_you_mean, own_mapping
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.sources.files import MAX_LINE, open_input
 from timebank_chain.activity.sources.jsonl import json_record
-from timebank_chain.attention.privacy.member_tables import FOREIGN, READ, foreign_record, unread
+from timebank_chain.attention.privacy.member_tables import (
+    ACTED,
+    FOREIGN,
+    acting_names,
+    foreign_record,
+    read_keys,
+    unread,
+)
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import ActivityError, AttentionError
 
@@ -48,13 +55,20 @@ class LineRow:
     rebuild: Callable[[Callable[[str], str]], list[bytes]] | None = None
 
 
-def csv_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[LineRow]:
+def csv_line_rows(
+    lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None, column: str | None = None
+) -> Iterator[LineRow]:
     """Yield header, rows and empty lines of CSV; a row whose columns nobody knows is refused as foreign.
+
+    Parameters
+    ----------
+    column
+        The column that holds the member, as somebody named it for this file; empty: nobody is in it.
 
     Raises
     ------
     AttentionError
-        If it is no CSV: a quote that never closes.
+        If it is no CSV: a quote that never closes; or has no such column.
     """
     taken: list[bytes] = []
 
@@ -71,15 +85,19 @@ def csv_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | N
         yield LineRow(taken[:])
         taken.clear()
         first = False
-        rules = rules_for(header, mapping)
-        free = unread(header) if rules is None else [name for name in header if name not in rules.columns()]
+        rules = rules_for(header, mapping, column, path)
+        free = (
+            unread(header, column)
+            if rules is None
+            else [name for name in header if name not in rules.columns()]
+        )
         open_to_all = [name in free for name in header]
         line = reader.line_num + 1
         for cells in reader:
             row, here, line = LineRow(taken[:]), line, reader.line_num + 1
             taken.clear()
             if cells:
-                row.record = _csv_record(cells, header, rules, str(path), here)
+                row.record = _csv_record(cells, header, rules, str(path), here, column)
                 if len(cells) == len(header) and any(open_to_all):
                     row.rebuild = _csv_rebuild(cells, open_to_all, row.lines)
             yield row
@@ -94,13 +112,18 @@ def csv_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | N
 
 
 def _csv_record(
-    cells: list[str], header: list[str], rules: ColumnMapping | None, name: str, line: int
+    cells: list[str],
+    header: list[str],
+    rules: ColumnMapping | None,
+    name: str,
+    line: int,
+    column: str | None,
 ) -> RawRecord:
     if len(cells) != len(header):
         return RawRecord(name, line, original=",".join(cells), refused=("", "wrong number of cells"))
     row = dict(zip(header, cells, strict=True))
     if rules is None:
-        return foreign_record(row, name, line)
+        return foreign_record(row, name, line, column)
     return rules.record(row, name, line)
 
 
@@ -119,73 +142,108 @@ def _csv_rebuild(
     return rebuild
 
 
-def json_line_rows(lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None) -> Iterator[LineRow]:
+def json_line_rows(
+    lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None, column: str | None = None
+) -> Iterator[LineRow]:
     """Yield the lines of JSON lines; what is no JSON, or of unknown keys, is refused as foreign."""
     for number, raw in enumerate(lines, start=1):
         text = raw.removeprefix(_BOM).decode("utf-8", "surrogateescape").strip()
         row = LineRow([raw])
         if text:
-            row.record, read = _json_record(text, str(path), number, mapping)
+            row.record, read = _json_record(text, str(path), number, mapping, column)
             if read is not None:
                 row.rebuild = _json_rebuild(text, read, raw)
         yield row
 
 
 def _json_record(
-    text: str, name: str, line: int, mapping: ColumnMapping | None
+    text: str, name: str, line: int, mapping: ColumnMapping | None, column: str | None
 ) -> tuple[RawRecord, frozenset[str] | None]:
     """Return a line's record, and the keys that are read; ``None`` where no other key may hold a name."""
-    if mapping is not None:
+    if mapping is not None and not column:
         mapped = json_record(text, name, line, mapping)
         if mapped.member is not None:
             return mapped, frozenset(mapping.columns())
-    own = json_record(text, name, line)
-    if own.refused is None:
-        return own, None
+    if not column:
+        own = json_record(text, name, line)
+        if own.refused is None:
+            return own, None
     try:
         row = parse_json(text)
     except (ValueError, ArithmeticError):
         row = None
     if not isinstance(row, dict):
         return RawRecord(name, line, original=text, refused=FOREIGN), None
-    record = foreign_record(row, name, line)
-    if record.member is None:
+    record = foreign_record(row, name, line, column)
+    if record.member is None and not column and acting_names(row):
+        record = replace(record, refused=ACTED)
+    elif record.member is None:
         return record, None
-    return record, READ
+    return record, read_keys(column)
 
 
 def _json_rebuild(
     text: str, read: frozenset[str], raw: bytes
 ) -> Callable[[Callable[[str], str]], list[bytes]]:
-    def walk(value: object, place: str, change: Callable[[str], str]) -> object:
-        if place in read:
-            return value
-        if isinstance(value, dict):
-            return {
-                key: walk(inner, f"{place}.{key}" if place else key, change) for key, inner in value.items()
-            }
-        if isinstance(value, list):
-            return [walk(inner, place, change) for inner in value]
-        return change(value) if isinstance(value, str) else value
-
     def rebuild(change: Callable[[str], str]) -> list[bytes]:
-        # What is written with an escape is seen when the line is parsed.
-        if change(text) == text and "\\" not in text:
-            return [raw]
-        # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
-        guard = secrets.token_hex(16)
-        before = parse_json(text, parse_float=lambda digits: guard + digits)
-        after = walk(before, "", change)
-        if after == before:
-            return [raw]
-        line = re.sub(rf'"{guard}([^"]*)"', r"\1", json.dumps(after, ensure_ascii=False))
-        return [line.encode("utf-8", "surrogateescape") + line_end(raw)]
+        line = redacted_json(text, read, change)
+        return [raw] if line == text else [line.encode("utf-8", "surrogateescape") + line_end(raw)]
 
     return rebuild
 
 
-def rules_for(columns: list[str], mapping: ColumnMapping | None) -> ColumnMapping | None:
-    """Return what the columns mean: by the mapping if it fits, by our own names, or ``None``."""
+def redacted_json(text: str, read: frozenset[str], change: Callable[[str], str]) -> str:
+    """Return a JSON text with its strings changed, numbers digit by digit as they were.
+
+    Parameters
+    ----------
+    text
+        As it stands; it is returned as it is where nothing changes.
+    read
+        Paths (``actor``, ``user.id``) whose values stay.
+    change
+        Gives what takes a string's place.
+    """
+
+    def walk(value: object, place: str) -> object:
+        if place in read:
+            return value
+        if isinstance(value, dict):
+            return {key: walk(inner, f"{place}.{key}" if place else key) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(inner, place) for inner in value]
+        return change(value) if isinstance(value, str) else value
+
+    # What is written with an escape is seen when the text is parsed.
+    if change(text) == text and "\\" not in text:
+        return text
+    # Numbers pass as text behind a word nobody guesses, so that they keep the digits they have.
+    guard = secrets.token_hex(16)
+    before = parse_json(text, parse_float=lambda digits: guard + digits)
+    after = walk(before, "")
+    if after == before:
+        return text
+    return re.sub(rf'"{guard}([^"]*)"', r"\1", json.dumps(after, ensure_ascii=False))
+
+
+def rules_for(
+    columns: list[str], mapping: ColumnMapping | None, column: str | None, path: Path
+) -> ColumnMapping | None:
+    """Return what the columns mean: by the mapping if it fits, by our own names, or ``None``.
+
+    Raises
+    ------
+    AttentionError
+        If a column was named for the member that is not there.
+    """
+    if column:
+        if column not in columns:
+            raise AttentionError(
+                f"no column {column!r} for the member",
+                where=str(path),
+                hint=did_you_mean(column, columns) or f"the file has: {', '.join(columns)}",
+            )
+        return None
     if mapping is not None and set(mapping.columns()) <= set(columns):
         return mapping
     try:

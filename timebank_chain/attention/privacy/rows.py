@@ -25,6 +25,10 @@ from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
 from timebank_chain.attention.collect.feed import ERASED
 from timebank_chain.attention.privacy.member_tables import (
+    ACTED,
+    FOREIGN,
+    MEMBER,
+    acting_names,
     feed_without,
     foreign_record,
     is_feed,
@@ -95,6 +99,9 @@ class Whose:
             return record.member.strip() in self.names
         if isinstance(record.id, str) and record.id in self.acts:
             return True
+        if record.refused == ACTED and isinstance(record.original, Mapping):
+            # Somebody else's record that names the member is theirs.
+            return not self.names.isdisjoint(acting_names(record.original))
         if record.refused is None or not self.searchable:
             return False
         # xAPI writes an address as a URI.
@@ -164,15 +171,49 @@ class Rewritten:
             self.part.unlink(missing_ok=True)
 
 
-def rows_of_file(path: Path, mapping: ColumnMapping | None) -> Iterator[RawRecord]:
-    """Yield every row of a file; where neither the mapping nor our own names fit, refused as foreign."""
+def rows_of_file(path: Path, mapping: ColumnMapping | None, column: str | None = None) -> Iterator[RawRecord]:
+    """Yield every row of a file; where neither the mapping nor our own names fit, refused as foreign.
+
+    Parameters
+    ----------
+    column
+        The column that holds the member, named for this file; empty: nobody is in it.
+    """
     kind = row_suffix(path)
     if kind == ".parquet":
-        yield from (record for record, _ in _parquet_rows(path, mapping))
+        yield from (record for record, _ in _parquet_rows(path, mapping, column))
         return
     with lines_of(path) as lines:
-        rows = csv_line_rows(lines, path, mapping) if kind == ".csv" else json_line_rows(lines, path, mapping)
-        yield from (row.record for row in rows if row.record is not None)
+        read = csv_line_rows if kind == ".csv" else json_line_rows
+        yield from (row.record for row in read(lines, path, mapping, column) if row.record is not None)
+
+
+def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column: str | None) -> str:
+    """Say why rows of a person may be left in a file that no search finds; empty where none may.
+
+    A name that can be looked for in text is found wherever it stands. A short one, or a number, is told by
+    the member's column alone.
+    """
+    if whose.distinctive or column == "":
+        return ""
+    foreign = damaged = 0
+    columns: set[str] = set()
+    for record in rows_of_file(path, mapping, column):
+        if isinstance(record.member, str) or record.refused in (None, ACTED) or whose.owns(record):
+            continue
+        row = record.original if isinstance(record.original, Mapping) else {}
+        named = [name for name, cell in row.items() if not whose.names.isdisjoint(cells_of([cell]))]
+        if record.refused != FOREIGN:
+            damaged += not whose.names.isdisjoint(cells_of(record.original))
+        elif (column or MEMBER) not in row or named:
+            foreign += 1
+            columns.update(named)
+    found = [f"no member's column is known of {foreign:,} rows"] if foreign else []
+    if columns:
+        found.append(f"the id fills cells of {', '.join(sorted(columns))}")
+    if damaged:
+        found.append(f"{damaged:,} rows that cannot be read hold the id")
+    return "; ".join(found)
 
 
 def without(
@@ -182,6 +223,7 @@ def without(
     mapping: ColumnMapping | None = None,
     whose: Whose | None = None,
     mark: FeedMark | None = None,
+    column: str | None = None,
 ) -> Rewritten:
     """Write a file aside without the rows that ``drop`` says.
 
@@ -197,6 +239,8 @@ def without(
         Whose id is taken out of the columns of other rows that the mapping does not read.
     mark
         What the oracle remembers of the file.
+    column
+        The column that holds the member, as for `rows_of_file`.
 
     Raises
     ------
@@ -223,9 +267,9 @@ def without(
             changed = part if gone or redacted else None
             done = Rewritten(path, changed, tuple(gone), redacted, kept)
         elif path.suffix.lower() == ".parquet":
-            done = _parquet_without(path, part, drop, mapping, whose, mark)
+            done = _parquet_without(path, part, drop, mapping, whose, mark, column)
         else:
-            done = _lines_without(path, part, drop, mapping, whose, mark)
+            done = _lines_without(path, part, drop, mapping, whose, mark, column)
         if done.part is not None:
             shutil.copymode(path, part)
         return done
@@ -246,6 +290,7 @@ def _lines_without(
     mapping: ColumnMapping | None,
     whose: Whose | None,
     mark: FeedMark | None,
+    column: str | None,
 ) -> Rewritten:
     packed = is_packed(path)
     if packed and mark is not None:
@@ -259,12 +304,8 @@ def _lines_without(
     boundary = _Boundary(mark)
     last = b""
     with lines_of(path) as lines, packing(part, packed) as out:
-        rows = (
-            csv_line_rows(lines, path, mapping)
-            if row_suffix(path) == ".csv"
-            else json_line_rows(lines, path, mapping)
-        )
-        for row in rows:
+        read = csv_line_rows if row_suffix(path) == ".csv" else json_line_rows
+        for row in read(lines, path, mapping, column):
             new = row.lines
             if row.record is not None:
                 if drop(row.record):
@@ -329,7 +370,9 @@ class _Boundary:
 # --- Parquet -----------------------------------------------------------------------------------------
 
 
-def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[RawRecord, list[str]]]:
+def _parquet_rows(
+    path: Path, mapping: ColumnMapping | None, column: str | None = None
+) -> Iterator[tuple[RawRecord, list[str]]]:
     """Yield each row's record, and the columns nobody reads."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -337,9 +380,9 @@ def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[R
     try:
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != "salt"]
-            rules = rules_for(list(file.schema_arrow.names), mapping)
+            rules = rules_for(list(file.schema_arrow.names), mapping, column, path)
             free = (
-                unread(columns)
+                unread(columns, column)
                 if rules is None
                 else [name for name in columns if name not in rules.columns()]
             )
@@ -348,7 +391,7 @@ def _parquet_rows(path: Path, mapping: ColumnMapping | None) -> Iterator[tuple[R
                 for row in batch.to_pylist():
                     line += 1
                     if rules is None:
-                        yield foreign_record(row, str(path), line), free
+                        yield foreign_record(row, str(path), line, column), free
                     else:
                         yield rules.record(row, str(path), line), free
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -365,6 +408,7 @@ def _parquet_without(
     mapping: ColumnMapping | None,
     whose: Whose | None,
     mark: FeedMark | None,
+    column: str | None,
 ) -> Rewritten:
     import numpy as np
     import pyarrow as pa
@@ -373,7 +417,7 @@ def _parquet_without(
     dropped: list[RawRecord] = []
     stays: list[bool] = []
     named: dict[int, dict[str, str]] = {}
-    for record, free in _parquet_rows(path, mapping):
+    for record, free in _parquet_rows(path, mapping, column):
         gone = drop(record)
         stays.append(not gone)
         if gone:
@@ -400,11 +444,11 @@ def _parquet_without(
     if (table.schema.metadata or {}).get(b"timebank.schema") == SCHEMA_NAME.encode():
         write_activity(read_activity(path).take(np.flatnonzero(stays)), part)
     else:
-        for column in {name for changes in named.values() for name in changes}:
-            values = table[column].to_pylist()
+        for changed in {name for changes in named.values() for name in changes}:
+            values = table[changed].to_pylist()
             for row, changes in named.items():
-                values[row] = changes.get(column, values[row])
-            position = table.schema.get_field_index(column)
+                values[row] = changes.get(changed, values[row])
+            position = table.schema.get_field_index(changed)
             kind = table.schema.field(position)
             table = table.set_column(position, kind, pa.array(values, _plain_type(kind.type)).cast(kind.type))
         pq.write_table(_without_unused(table.filter(pa.array(stays))), part, compression="zstd")

@@ -83,6 +83,8 @@ def command(
         until = source.latest_ms or now_ms
     activity = source.series(step_ms=HOUR_MS, until_ms=until)
     quantities, notes = [activity], []
+    if source.ahead:
+        notes.append(f"{source.ahead:,} rows lie in the future of this machine's clock and are passed over")
     length = 7 * DAY_MS
     if epochs is not None:
         from timebank_chain.attention.monitor.ledger import epoch_series
@@ -90,7 +92,7 @@ def command(
         found, length = epoch_series(epochs)
         quantities += found.values()
     if fees is not None:
-        quantities.append(read_counts(fees, step_ms=HOUR_MS, name="fees"))
+        quantities.append(read_counts(fees, step_ms=HOUR_MS, name="fees").until(now_ms))
     elif deployment is not None:
         from timebank_chain.attention.monitor.ledger import fee_series
         from timebank_chain.cli.options import open_system
@@ -99,6 +101,8 @@ def command(
             quantities.append(fee_series(open_system(rpc_url, deployment)))
         except AttentionError as error:
             notes.append(f"no forecast of fees: {error.message}")
+    if as_of not in (None, "latest"):
+        quantities = [one.until(until) for one in quantities]
     if epoch_length is not None:
         length = duration(epoch_length, "--epoch-length")
     horizons = {"hour": 1, "day": 24, "epoch": max(1, round(length / HOUR_MS))}
@@ -161,7 +165,7 @@ def print_outlooks(made: list[Outlook]) -> None:
 
 def open_feed(path: Path, mapping: Path | None, *, keep_acts: bool = False) -> Feed:
     """Return the feed; refuse one that is not there."""
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.monitor.feed import Feed
 
     if not path.exists():
@@ -170,15 +174,20 @@ def open_feed(path: Path, mapping: Path | None, *, keep_acts: bool = False) -> F
 
 
 def moment(text: str | None, now_ms: int) -> int:
-    """Read ``--as-of``: the present where not given, -1 for ``latest``."""
+    """Read ``--as-of``: the present where not given, -1 for ``latest``; what is yet to come is refused."""
     if text is None:
         return now_ms
     if text == "latest":
         return -1
     try:
-        return int(parse_time(text))
+        found = int(parse_time(text))
     except ValueError as error:
         raise UsageError(f"--as-of: {error}", hint="write 2026-01-31T12:00:00Z, or latest") from None
+    if found > now_ms:
+        raise UsageError(
+            f"--as-of: {text} lies in the future", hint="leave it out for now, or check this machine's clock"
+        )
+    return found
 
 
 def duration(text: str, option: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +33,7 @@ from timebank_chain.cli.options import (
 )
 from timebank_chain.cli.oracle_session import log_to_stderr, stop_on_signals
 from timebank_chain.cli.output import out, print_json, say
-from timebank_chain.errors import TimebankError, UsageError
+from timebank_chain.errors import CheckFailed, TimebankError, UsageError
 from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def command(
     ] = 9465,
     poll: Annotated[str, typer.Option("--poll", metavar="TIME", help="Pause between two looks.")] = "30s",
     once: Annotated[
-        bool, typer.Option("--once", help="One look, nothing is served, then end; 3 if it warns.")
+        bool,
+        typer.Option("--once", help="One look, nothing is served, then end; 3 if it warns or is not heard."),
     ] = False,
     as_of: AsOf = None,
     plot: Plot = None,
@@ -138,7 +140,11 @@ def command(
 
     A feed of acts that wait for reactions ends an observation window ago: without --lag that is silence.
 
-    With --once: exit code 3 if something is warned of.
+    Rows in the future of the clock are passed over, with a note. With --as-of nothing later counts.
+
+    Exit codes with --once: 0 nothing new to warn of, and all that was said is heard; 3 something is warned
+    of, or a warning still waits for the webhook; 1 the feed cannot be read; 2 wrong usage. What cannot be
+    judged yet is a note, no warning. A running monitor ends with 0.
 
     Example: timebank attention monitor feed --state monitor.json --epochs epochs
 
@@ -189,10 +195,12 @@ def command(
     if once:
         monitor = Monitor(source, settings, state=remembered, sinks=sinks, epochs=epochs, fees=read_fees)
         now_ms = clock.now_ms()
-        seen = monitor.look(now_ms=now_ms, as_of_ms=moment(as_of, now_ms - lag_ms))
+        asked_ms = None if as_of is None else moment(as_of, now_ms)
+        seen = monitor.look(now_ms=now_ms, as_of_ms=asked_ms, lag_ms=lag_ms)
         _report(seen, plot, as_json=as_json)
-        if seen.warned:
-            raise typer.Exit(3)
+        # What waits for a sink of an earlier run, and not of this one, is shown and waits on.
+        if seen.warned or any(seen.waiting[sink.name] for sink in sinks):
+            raise typer.Exit(CheckFailed.exit_code)
         return
     from timebank_chain.attention.monitor.metrics import Metrics
 
@@ -233,7 +241,7 @@ def _watch(
         while not stop.is_set():
             try:
                 now_ms = clock.now_ms()
-                seen = monitor.look(now_ms=now_ms, as_of_ms=now_ms - lag_ms)
+                seen = monitor.look(now_ms=now_ms, lag_ms=lag_ms)
             except (TimebankError, OSError) as error:
                 failures, why = failures + 1, str(error)
                 metrics.add("looks_total", outcome="failed")
@@ -312,7 +320,7 @@ def _fees(file: Path | None, deployment: Path | None, rpc_url: str) -> Callable[
         if not file.is_file():
             raise UsageError(f"--fees: no such file: {file}", hint="CSV of two columns: time, credits")
         read_counts(file, step_ms=HOUR_MS, name="fees")
-        return lambda: read_counts(file, step_ms=HOUR_MS, name="fees")
+        return lambda: read_counts(file, step_ms=HOUR_MS, name="fees").until(time.time_ns() // 1_000_000)
     if deployment is None:
         return None
     from timebank_chain.attention.monitor.ledger import fee_series

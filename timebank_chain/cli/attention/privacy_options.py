@@ -45,6 +45,14 @@ State = Annotated[
 MappingFile = Annotated[
     Path | None, typer.Option("--mapping", metavar="FILE", help="Mapping of the feed's columns (TOML).")
 ]
+MemberColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--member-column",
+        metavar="FILE=NAME",
+        help="Column (of JSON: path) that holds the member; FILE= where nobody is in it. Repeatable.",
+    ),
+]
 ErasedFile = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +73,7 @@ class Given:
     oracle: Oracle
     epochs: Path | None
     erased_file: Path
+    member_columns: dict[Path, str]
 
 
 def open_vault(vault: Path | None) -> Vault:
@@ -101,9 +110,10 @@ def read_places(
     state: Path | None,
     mapping: Path | None,
     erased: Path | None,
+    member_columns: list[str] | None = None,
 ) -> Given:
     """Find the files the options name."""
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.privacy.erasure import Oracle
     from timebank_chain.attention.privacy.places import places
     from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
@@ -116,13 +126,33 @@ def read_places(
     if folder is not None and known:
         paths.append(folder)
     default = folder / ERASED_FILE if folder is not None and known else vault.erased_path
+    found = tuple(places(paths))
     return Given(
-        tuple(places(paths)),
+        found,
         load_mapping(mapping) if mapping else None,
         Oracle(feed, folder if known else None),
         epochs,
         erased or default,
+        _member_columns(member_columns or [], found),
     )
+
+
+def _member_columns(given: list[str], found: tuple[Place, ...]) -> dict[Path, str]:
+    """Read ``FILE=NAME``; the file must be among those that are looked into."""
+    known = {place.path.resolve() for place in found}
+    columns: dict[Path, str] = {}
+    for text in given:
+        # A path may hold an equals sign, a column hardly does.
+        file, sign, name = text.rpartition("=")
+        if not sign or not file:
+            raise UsageError(f"--member-column: {text!r} is not FILE=NAME", hint="write members.csv=badge")
+        path = Path(file).resolve()
+        if path not in known:
+            raise UsageError(
+                f"--member-column: {file} is no file that is looked into", hint="name it with --data too"
+            )
+        columns[path] = name.strip()
+    return columns
 
 
 def read_tables(
@@ -136,7 +166,7 @@ def read_tables(
     """
     from timebank_chain.activity import PUBLIC_SALT_KEY, clean
     from timebank_chain.activity.erased import load_erased
-    from timebank_chain.activity.mapping import load_mapping
+    from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.attention.privacy.row_lines import ROWS, row_suffix
     from timebank_chain.attention.privacy.rows import rows_of_file
     from timebank_chain.attention.privacy.vault import now_ms

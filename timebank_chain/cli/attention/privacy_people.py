@@ -15,6 +15,7 @@ from timebank_chain.cli.attention.privacy_options import (
     Identity,
     MappingFile,
     Member,
+    MemberColumns,
     State,
     VaultFolder,
     open_vault,
@@ -43,6 +44,7 @@ def export(
     epochs: Epochs = None,
     state: State = None,
     mapping: MappingFile = None,
+    member_column: MemberColumns = None,
     deployment: DeploymentFile = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     vault: VaultFolder = None,
@@ -62,10 +64,19 @@ def export(
     from timebank_chain.attention.privacy.vault import now_ms
 
     found = open_vault(vault)
-    given = read_places(found, data=data, feed=feed, epochs=epochs, state=state, mapping=mapping, erased=None)
     session = found.enter(require_identity(identity), "export", Level.RAW, member=member)
+    given = read_places(
+        found,
+        data=data,
+        feed=feed,
+        epochs=epochs,
+        state=state,
+        mapping=mapping,
+        erased=None,
+        member_columns=member_column,
+    )
     texts = _texts_by(deployment, rpc_url)
-    search = Search(given.places, given.mapping, found.keyring(), texts, progress)
+    search = Search(given.places, given.mapping, found.keyring(), texts, progress, given.member_columns)
     counts = export_person(search, find(search, member), epochs, target, now_ms())
     session.done(counts)
     if as_json:
@@ -82,6 +93,7 @@ def erase(
     epochs: Epochs = None,
     state: State = None,
     mapping: MappingFile = None,
+    member_column: MemberColumns = None,
     erased: ErasedFile = None,
     deployment: DeploymentFile = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
@@ -96,7 +108,9 @@ def erase(
     Their records are turned away from then on (only hashes are kept), the oracle goes on from the rewritten
     feed, and `timebank audit` passes as before: published epochs hold numbers under hashes, and stay. Stop
     the oracle, and whoever writes the feed, meanwhile. Exit code 3 if something of theirs is left, of a dry
-    run if something would be. Erasing a person again does no harm.
+    run if something would be; and if it is not proved: of an id under four characters, or of digits alone, no
+    table is silently passed whose member's column is not known. Name it with --member-column FILE=NAME.
+    Erasing a person again does no harm.
 
     Give the alias file of `timebank attention collect` with --data too: what stands under an alias is theirs.
 
@@ -108,13 +122,21 @@ def erase(
     from timebank_chain.attention.privacy.roles import Level
 
     found = open_vault(vault)
-    given = read_places(
-        found, data=data, feed=feed, epochs=epochs, state=state, mapping=mapping, erased=erased
-    )
     session = found.enter(require_identity(identity), "erase", Level.MANAGE, member=member)
+    given = read_places(
+        found,
+        data=data,
+        feed=feed,
+        epochs=epochs,
+        state=state,
+        mapping=mapping,
+        erased=erased,
+        member_columns=member_column,
+    )
     if not dry_run:
         confirm(f"erase {member} for good?", yes=yes)
-    search = Search(given.places, given.mapping, found.keyring(), _texts_by(deployment, rpc_url), progress)
+    texts = _texts_by(deployment, rpc_url)
+    search = Search(given.places, given.mapping, found.keyring(), texts, progress, given.member_columns)
     result = erase_person(
         search, member, erased_file=given.erased_file, oracle=given.oracle, epochs=epochs, dry_run=dry_run
     )
@@ -124,6 +146,7 @@ def erase(
             "pieces": sum(result.changed.values()),
             "files": len(result.changed),
             "left": sum(result.left.values()),
+            "unclear": len(result.unclear),
         }
     )
     if as_json:
@@ -132,8 +155,10 @@ def erase(
         _print_erasure(result, dry_run)
         if not dry_run:
             say(f"the list of the erased, for audits and ingests: --erased {given.erased_file}")
+            if given.oracle.state is None and erased is None:
+                say("no oracle has a state here: before one is started, copy that list to EPOCHS/.oracle/")
     # As with the audit: the document says what failed, the exit code that it did.
-    return CheckFailed.exit_code if result.left else 0
+    return 0 if result.proved else CheckFailed.exit_code
 
 
 def retain(
@@ -173,10 +198,10 @@ def retain(
     else:
         wanted = (retention.Rule("*", retention.check_days(days, "--days")),)
     found = open_vault(vault)
+    session = found.enter(require_identity(identity), "retain", Level.MANAGE)
     given = read_places(
         found, data=data, feed=feed, epochs=epochs, state=state, mapping=mapping, erased=erased
     )
-    session = found.enter(require_identity(identity), "retain", Level.MANAGE)
     if not dry_run:
         confirm("delete rows older than the rules say, for good?", yes=yes)
     done = retention.retain(
@@ -241,6 +266,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
         "redacted_rows": result.redacted,
         "acts": result.acts,
         "left": result.left,
+        "unclear": result.unclear,
         "unseen": result.unseen,
         "accounts": result.accounts,
         "published_leaves": result.published,
@@ -252,7 +278,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
 
 def _print_erasure(result: Erasure, dry_run: bool) -> None:
     console = out()
-    if result.again and result.nothing_to_do and not result.left and not result.unseen:
+    if result.again and result.nothing_to_do and result.proved and not result.unseen:
         console.print("already erased: nothing of theirs is left here", markup=False)
         return
     print_table(
@@ -271,7 +297,7 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         )
     if not result.searched:
         console.print(
-            "mind: an id this short, or all digits, cannot be looked for in free text and foreign tables; "
+            "mind: an id this short, or all digits, cannot be looked for in free text or office files; "
             "read these yourself",
             markup=False,
         )
@@ -291,3 +317,9 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         title = "WOULD STILL BE NAMED" if dry_run else "STILL NAMED"
         print_table(f"{title} in what this program does not write", ["file", ">times"], rows)
         say("edit or delete these files, then erase again")
+    if result.unclear:
+        print_table("NOT PROVED", ["file", "why something may be left"], list(result.unclear.items()))
+        say(
+            "name the column that holds members: --member-column FILE=NAME, or FILE= where nobody is in it; "
+            "look through the others yourself"
+        )

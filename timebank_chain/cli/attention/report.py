@@ -140,7 +140,8 @@ def _feed_sections(
     """Yield headings and what makes the parts under them; the feed is read once, before them."""
     from timebank_chain.attention.monitor import DetectorSettings, judge
     from timebank_chain.attention.monitor.series import HOUR_MS
-    from timebank_chain.attention.monitor.suspicion import Praise, SuspicionSettings, spans_of, suspects
+    from timebank_chain.attention.monitor.spans import Praise, spans_of
+    from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
     from timebank_chain.attention.report import suspects_section, warnings_section
 
     name = str(feed.path)

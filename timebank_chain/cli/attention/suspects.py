@@ -51,14 +51,8 @@ def command(
     Example: timebank attention suspects activity.parquet --span 28d --praise praise.csv
     """
     from timebank_chain.activity import read_activity
-    from timebank_chain.attention.monitor.suspicion import (
-        Praise,
-        SuspicionSettings,
-        read_pairs,
-        read_praise,
-        spans_of,
-        suspects,
-    )
+    from timebank_chain.attention.monitor.spans import Praise, read_pairs, read_praise, spans_of
+    from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
 
     settings = SuspicionSettings(rate=rate, min_acts=min_acts)
     table = read_activity(activity)
