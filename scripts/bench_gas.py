@@ -113,6 +113,7 @@ class Bench:
             governor=self.deployer.address,
             guardian=self.deployer.address,
             registrar=self.deployer.address,
+            canceller=self.deployer.address,
         )
         self.timebank: Timebank = open_timebank(self.connection, deploy(self.connection, self.deployer, plan))
         self.deploy_gas = self._gas_of(self.deployer.address)

@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from timebank_chain.spec.floating_rate import MAX_DOUBLINGS, excess_after, max_move, rate
+from timebank_chain.spec.floating_rate import MAX_DOUBLINGS, bounded_move, excess_after, max_move, rate
 from timebank_chain.units import MICRO, Q24
 
 #: Micro-credits honest members spend in an epoch.
@@ -60,7 +60,8 @@ def simulate(
     """
     rates, mints = [], []
     for epoch in range(epochs):
-        rates.append(rate(Q24, excess, step))
+        target = rate(Q24, excess, step)
+        rates.append(bounded_move(rates[-1], target) if rates else target)
         mints.append(value * rates[-1] >> 24)
         excess = excess_after(excess, step, demand(epoch, mints[-1], excess), mints[-1])
     return Run(name, tuple(rates), tuple(mints), excess)

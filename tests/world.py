@@ -1,6 +1,6 @@
 """A deployed system with people in it, for tests: named roles, funded accounts, epochs on demand.
 
-The roles, never names of people: ``deployer``, ``governor``, ``guardian``, ``registrar``,
+The roles, never names of people: ``deployer``, ``governor``, ``guardian``, ``registrar``, ``canceller``,
 ``signer1`` to ``signer5`` (three must sign), ``proposer``, ``member1`` to ``member4``, ``payee``,
 ``stranger``.
 """
@@ -19,7 +19,7 @@ from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.deployment import deploy
 from timebank_chain.chain.deployment_plan import DeploymentPlan, usual_answer_time
 from timebank_chain.chain.signer import LocalSigner
-from timebank_chain.chain.system import Timebank, open_timebank
+from timebank_chain.chain.system import GovernanceState, Timebank, open_timebank
 from timebank_chain.chain.transactions import Call, Receipt, send
 from timebank_chain.epoch.evidence import Evidence
 from timebank_chain.epoch.faults import TreeName
@@ -34,6 +34,7 @@ ROLES = (
     "governor",
     "guardian",
     "registrar",
+    "canceller",
     *(f"signer{n}" for n in range(1, 6)),
     "proposer",
     *(f"member{n}" for n in range(1, 5)),
@@ -81,6 +82,7 @@ def plan(**changes: object) -> DeploymentPlan:
         governor=SIGNERS["governor"].address,
         guardian=SIGNERS["guardian"].address,
         registrar=SIGNERS["registrar"].address,
+        canceller=SIGNERS["canceller"].address,
         bond_wei=10**16,
         challenge_window=3600,
         governance_delay=600,
@@ -120,6 +122,14 @@ class World:
 
     def send(self, role: str, call: Call) -> Receipt:
         return self.timebank.send(self.signers[role], call)
+
+    def govern(self, call: Call) -> None:
+        """Schedule a restricted call as the governor, let the delay pass, execute it."""
+        step = self.timebank.govern(self.signers["governor"], call)
+        if step.state is GovernanceState.SCHEDULED:
+            self.connection.advance_time(self.timebank.deployment.plan.governance_delay + 1)
+            step = self.timebank.govern(self.signers["governor"], call)
+        assert step.state is GovernanceState.DONE
 
     def quorum_signatures(self, header: EpochHeader, count: int = THRESHOLD) -> list[bytes]:
         """Signatures of the first ``count`` signers, ordered by address as the contract asks."""

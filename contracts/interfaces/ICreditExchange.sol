@@ -111,7 +111,7 @@ interface ICreditExchange {
     /// @notice The fee of later fills changed, in hundredths of a percent.
     event TradeFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped or resumed filling.
+    /// @notice The guardian stopped filling, or the governor allowed it again.
     event TradingPausedSet(bool paused);
 
     /* ERRORS */
@@ -225,8 +225,11 @@ interface ICreditExchange {
     /// (`TradeFeeTooHigh`). Emits `TradeFeeSet`.
     function setTradeFee(uint16 newFeeBps) external;
 
-    /// @notice Stops or resumes filling (role). Cancelling always works. Emits `TradingPausedSet`.
-    function setTradingPaused(bool paused) external;
+    /// @notice Stops filling (role). Cancelling always works. Emits `TradingPausedSet`.
+    function pauseTrading() external;
+
+    /// @notice Allows filling again: another role's than the one that stops it. Emits `TradingPausedSet`.
+    function resumeTrading() external;
 
     /* VIEWS */
 

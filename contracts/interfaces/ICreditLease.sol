@@ -132,7 +132,7 @@ interface ICreditLease is IClaimCreditor {
     /// @notice The fee of later leases changed, in hundredths of a percent.
     event LeaseFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped or resumed taking.
+    /// @notice The guardian stopped taking, or the governor allowed it again.
     event LeasingPausedSet(bool paused);
 
     /* ERRORS */
@@ -283,8 +283,11 @@ interface ICreditLease is IClaimCreditor {
     /// @notice Changes the fee on the rent of later leases. Requirements: the caller's role, at most `MAX_LEASE_FEE_BPS`.
     function setLeaseFee(uint16 newFeeBps) external;
 
-    /// @notice Stops or resumes taking (role). Repaying, settling, forgiving and cancelling always work.
-    function setLeasingPaused(bool paused) external;
+    /// @notice Stops taking (role). Repaying, settling, forgiving and cancelling always work. Emits `LeasingPausedSet`.
+    function pauseLeasing() external;
+
+    /// @notice Allows taking again: another role's than the one that stops it. Emits `LeasingPausedSet`.
+    function resumeLeasing() external;
 
     /* VIEWS */
 

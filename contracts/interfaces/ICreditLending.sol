@@ -209,7 +209,7 @@ interface ICreditLending is IERC4626, IClaimCreditor {
     /// @notice The settings changed.
     event RiskSet(RiskSettings settings);
 
-    /// @notice The guardian stopped or resumed borrowing.
+    /// @notice The guardian stopped borrowing, or the governor allowed it again.
     event BorrowingPausedSet(bool paused);
 
     /* ERRORS */
@@ -336,9 +336,13 @@ interface ICreditLending is IERC4626, IClaimCreditor {
     /// 730 days, `grace` at most 365 days. Emits `RiskSet`.
     function setRisk(RiskSettings calldata newSettings) external;
 
-    /// @notice Stops or resumes new borrowing. Repayments, withdrawals and liquidations always work.
+    /// @notice Stops new borrowing. Repayments, withdrawals and liquidations always work.
     /// @dev Requirements: the caller's role (`AccessManagedUnauthorized`). Emits `BorrowingPausedSet`.
-    function setBorrowingPaused(bool paused) external;
+    function pauseBorrowing() external;
+
+    /// @notice Allows new borrowing again: another role's than the one that stops it.
+    /// @dev Requirements: the caller's role (`AccessManagedUnauthorized`). Emits `BorrowingPausedSet`.
+    function resumeBorrowing() external;
 
     /* VIEWS */
 

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 /// @title IMemberRegistry: gives members without a wallet theirs later, once
 /// @notice Who has no wallet yet earns under a placeholder address. The registrar requests a link to a wallet; during
-/// the delay a guardian, to whom the member can object, or the wallet itself can reject it; then anybody confirms it.
+/// the delay a canceller, to whom the member can object, or the wallet itself can reject it; then anybody confirms it.
 /// A confirmed link is for ever: nobody can redirect what a member earned.
 /// @dev It holds no credits and knows nothing of them.
 interface IMemberRegistry {

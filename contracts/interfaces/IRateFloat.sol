@@ -21,7 +21,7 @@ struct Floating {
 /// @title IRateFloat: lets the rate follow what members spend and what epochs mint
 /// @notice With each epoch that becomes final, the excess grows by what was spent since the last one (payments, orders,
 /// trades, and all fees, as `IFeePool.spent` counts them) and shrinks by what the epoch minted; the rate is
-/// `base * 2^(excess / step)`. Both numbers are the contracts' own: nobody's word is taken for them. The bounds, and why
+/// `base * 2^(excess / step)`, moved by at most an eighth of what it was. Both numbers are the contracts' own: nobody's word is taken for them. The bounds, and why
 /// it settles, are in `libraries/FloatingRate.sol`. Each move is an event with all its inputs, so that anybody redoes it.
 ///
 /// What it costs to move the rate. Spending proves no purchase: two accounts of one person can pay the same credits back
@@ -40,7 +40,8 @@ interface IRateFloat {
     event FloatSet(uint64 previousStep, uint64 step, uint64 baseRateQ24, uint256 spent);
 
     /// @notice The rate followed an epoch: `excess` is `excessBefore + demand - supply` within its bounds, and `rateQ24`
-    /// is `base * 2^(excess / step)`, by `libraries/FloatingRate.sol`. Amounts in micro-credits.
+    /// is `base * 2^(excess / step)`, at most an eighth from the rate before, by `libraries/FloatingRate.sol`. Amounts in
+    /// micro-credits.
     /// @param demand Spent since the last epoch: the fee pool's `Spent` and `FeesCollected`.
     /// @param supply Minted by this epoch: its `totalMint`.
     /// @param excessBefore 0 in the first epoch after governance set another rate: that one is the new base.
@@ -51,6 +52,9 @@ interface IRateFloat {
 
     /// @notice Somebody other than the oracle reported an epoch.
     error NotOracle(address caller, address oracle);
+
+    /// @notice With so small a step the rate would float and never move. Micro-credits.
+    error StepTooSmall(uint256 step, uint256 minStep);
 
     /// @notice Moves the rate after an epoch. Without a float it stays as it is.
     /// @dev Requirements: the caller is the oracle (`NotOracle`). Emits `RateMoved`, unless the rate is fixed. Never
@@ -63,7 +67,9 @@ interface IRateFloat {
 
     /// @notice Lets the rate float from where it stands, with an excess of 0, or fixes it there. Restricted. Emits
     /// `FloatSet`.
-    /// @dev What was spent before counts for nothing. Warning: the lending pool's limits on standing follow the rate.
+    /// @dev Requirements: a step of 0, or of at least 6 micro-credits (`StepTooSmall`). What was spent before counts for
+    /// nothing. Warning: the lending pool's limits on standing follow the rate. Warning: a rate below 8 (2^24 = 1.0) stays
+    /// as it is in whatever step; governance can set such a rate also while it floats.
     /// @param newStep Micro-credits of excess that double the rate; 0 to fix it.
     function setFloat(uint64 newStep) external;
 

@@ -317,9 +317,11 @@ interface IRateOracle {
     /// @dev Requirements: not set before, and not zero (`RateFloatFixed`).
     function setRateFloat(IRateFloat newFloat) external;
 
-    /// @notice Stops or allows proposals. Claims, finalising and withdrawing are never stopped. Restricted.
-    /// Emits `ProposalsPausedSet`.
-    function setProposalsPaused(bool paused) external;
+    /// @notice Stops proposals. Claims, finalising and withdrawing are never stopped. Restricted. Emits `ProposalsPausedSet`.
+    function pauseProposals() external;
+
+    /// @notice Allows proposals again: another role's than the one that stops them. Restricted. Emits `ProposalsPausedSet`.
+    function resumeProposals() external;
 
     /// @notice EIP-712 struct hash of a header: its identity.
     function hashHeader(EpochHeader calldata header) external pure returns (bytes32);

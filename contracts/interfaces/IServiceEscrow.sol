@@ -230,7 +230,7 @@ interface IServiceEscrow {
     /// @notice The fee of later orders changed, in hundredths of a percent.
     event ServiceFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped or resumed new orders.
+    /// @notice The guardian stopped new orders, or the governor allowed them again.
     event OrderingPausedSet(bool paused);
 
     /* ERRORS */
@@ -393,8 +393,11 @@ interface IServiceEscrow {
     /// @notice Changes the fee of later orders. Requirements: the caller's role, at most `MAX_SERVICE_FEE_BPS`.
     function setServiceFee(uint16 newFeeBps) external;
 
-    /// @notice Stops or resumes placing, countering and accepting (role). All else always works.
-    function setOrderingPaused(bool paused) external;
+    /// @notice Stops placing, countering and accepting (role). All else always works. Emits `OrderingPausedSet`.
+    function pauseOrdering() external;
+
+    /// @notice Allows them again: another role's than the one that stops them. Emits `OrderingPausedSet`.
+    function resumeOrdering() external;
 
     /* VIEWS */
 

@@ -230,7 +230,16 @@ contract CreditLease is ICreditLease, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc ICreditLease
-    function setLeasingPaused(bool paused) external restricted {
+    function pauseLeasing() external restricted {
+        _setPaused(true);
+    }
+
+    /// @inheritdoc ICreditLease
+    function resumeLeasing() external restricted {
+        _setPaused(false);
+    }
+
+    function _setPaused(bool paused) private {
         _settings.paused = paused;
         emit LeasingPausedSet(paused);
     }

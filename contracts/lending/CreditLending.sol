@@ -506,7 +506,16 @@ contract CreditLending is ICreditLending, ERC4626, AccessManaged {
     }
 
     /// @inheritdoc ICreditLending
-    function setBorrowingPaused(bool paused) external restricted {
+    function pauseBorrowing() external restricted {
+        _setPaused(true);
+    }
+
+    /// @inheritdoc ICreditLending
+    function resumeBorrowing() external restricted {
+        _setPaused(false);
+    }
+
+    function _setPaused(bool paused) private {
         _ledger.paused = paused;
         emit BorrowingPausedSet(paused);
     }

@@ -132,7 +132,16 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
     }
 
     /// @inheritdoc ICreditExchange
-    function setTradingPaused(bool paused) external restricted {
+    function pauseTrading() external restricted {
+        _setPaused(true);
+    }
+
+    /// @inheritdoc ICreditExchange
+    function resumeTrading() external restricted {
+        _setPaused(false);
+    }
+
+    function _setPaused(bool paused) private {
         _settings.paused = paused;
         emit TradingPausedSet(paused);
     }

@@ -278,7 +278,16 @@ contract ServiceEscrow is IServiceEscrow, AccessManaged {
     }
 
     /// @inheritdoc IServiceEscrow
-    function setOrderingPaused(bool paused) external restricted {
+    function pauseOrdering() external restricted {
+        _setPaused(true);
+    }
+
+    /// @inheritdoc IServiceEscrow
+    function resumeOrdering() external restricted {
+        _setPaused(false);
+    }
+
+    function _setPaused(bool paused) private {
         _settings.paused = paused;
         emit OrderingPausedSet(paused);
     }

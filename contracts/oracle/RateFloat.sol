@@ -38,7 +38,7 @@ contract RateFloat is IRateFloat, AccessManaged {
         int256 excessBefore = next.excess;
         int256 excess = FloatingRate.excessAfter(excessBefore, next.step, demand, supply);
 
-        next.rateQ24 = FloatingRate.rateDown(next.baseRateQ24, excess, next.step);
+        next.rateQ24 = FloatingRate.boundedMove(rateQ24, FloatingRate.rateDown(next.baseRateQ24, excess, next.step));
         // Safe unchecked casts because the excess is within four steps of 0, and 2^128 can never be spent.
         // forge-lint: disable-start(unsafe-typecast)
         next.excess = int128(excess);
@@ -53,6 +53,7 @@ contract RateFloat is IRateFloat, AccessManaged {
 
     /// @inheritdoc IRateFloat
     function setFloat(uint64 newStep) external restricted {
+        require(newStep == 0 || newStep >= FloatingRate.MIN_STEP, StepTooSmall(newStep, FloatingRate.MIN_STEP));
         uint64 rateQ24 = oracle.rateQ24();
         uint256 spent = feePool.spent();
         emit FloatSet(_floating.step, newStep, rateQ24, spent);

@@ -227,7 +227,16 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc IRateOracle
-    function setProposalsPaused(bool paused) external restricted {
+    function pauseProposals() external restricted {
+        _setPaused(true);
+    }
+
+    /// @inheritdoc IRateOracle
+    function resumeProposals() external restricted {
+        _setPaused(false);
+    }
+
+    function _setPaused(bool paused) private {
         _state.paused = paused;
         emit ProposalsPausedSet(paused);
     }

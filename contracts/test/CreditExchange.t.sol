@@ -53,7 +53,7 @@ contract CreditExchangeTest is Checks {
         _pool.setSpenders(spenders);
         _token = new PlainERC20();
         bytes4[] memory selectors = new bytes4[](1);
-        selectors[0] = ICreditExchange.setTradingPaused.selector;
+        selectors[0] = ICreditExchange.pauseTrading.selector;
         _manager.setTargetFunctionRole(address(_exchange), selectors, 2);
         _manager.grantRole(2, _guardian, 0);
         _fund(_maker);
@@ -610,14 +610,18 @@ contract CreditExchangeTest is Checks {
         vm.expectEmit();
         emit ICreditExchange.TradingPausedSet(true);
         vm.prank(_guardian);
-        _exchange.setTradingPaused(true);
+        _exchange.pauseTrading();
         _refused(order, 1_000, abi.encodeWithSelector(ICreditExchange.TradingPaused.selector));
         vm.prank(_maker);
         _exchange.cancel(order);
         vm.prank(_maker);
         _exchange.cancelAll();
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, _guardian));
         vm.prank(_guardian);
-        _exchange.setTradingPaused(false);
+        _exchange.resumeTrading();
+        vm.expectEmit();
+        emit ICreditExchange.TradingPausedSet(false);
+        _exchange.resumeTrading();
         order.series = 1;
         _fill(order, 1_000);
     }
@@ -635,7 +639,7 @@ contract CreditExchangeTest is Checks {
         _exchange.setTradeFee(1);
         vm.expectRevert(unauthorized);
         vm.prank(_stranger);
-        _exchange.setTradingPaused(true);
+        _exchange.pauseTrading();
     }
 
     /* VIEWS */

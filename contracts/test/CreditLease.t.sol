@@ -80,10 +80,12 @@ abstract contract LeaseStage is System {
         deploySystem();
         lease = CreditLease(ship("CreditLease", abi.encode(address(manager), lending, LEASE_FEE_BPS)));
         setRooms(address(timeBank), address(lending), address(lease));
-        bytes4[] memory selectors = new bytes4[](1);
+        bytes4[] memory selectors = new bytes4[](2);
         selectors[0] = lease.setLeaseFee.selector;
+        selectors[1] = lease.resumeLeasing.selector;
         manager.setTargetFunctionRole(address(lease), selectors, GOVERNOR);
-        selectors[0] = lease.setLeasingPaused.selector;
+        selectors = new bytes4[](1);
+        selectors[0] = lease.pauseLeasing.selector;
         manager.setTargetFunctionRole(address(lease), selectors, GUARDIAN);
         acceptPolicy(1);
     }
@@ -261,7 +263,7 @@ contract CreditLeaseTest is LeaseStage {
         vm.prank(lessee);
         timeBank.approve(address(0), _receipt);
         vm.prank(guardian);
-        lease.setLeasingPaused(true);
+        lease.pauseLeasing();
         LeaseOffer memory offer = usualOffer();
         offer.lender = lessee;
         offer.lessee = stranger;
@@ -270,8 +272,8 @@ contract CreditLeaseTest is LeaseStage {
         offer.series = 3;
 
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.LeasingPaused.selector));
-        vm.prank(guardian);
-        lease.setLeasingPaused(false);
+        vm.prank(governor);
+        lease.resumeLeasing();
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.BadOffer.selector));
         offer.minTake = MIN_TAKE;
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.OfferExpired.selector, 1, block.timestamp));
@@ -1263,7 +1265,7 @@ contract CreditLeaseTest is LeaseStage {
         lease.setLeaseFee(0);
         vm.expectRevert(unauthorized);
         vm.prank(stranger);
-        lease.setLeasingPaused(true);
+        lease.pauseLeasing();
     }
 
     function test_ANewFeeIsForLaterLeases() public {
@@ -1300,7 +1302,7 @@ contract CreditLeaseTest is LeaseStage {
         vm.expectEmit();
         emit ICreditLease.LeasingPausedSet(true);
         vm.prank(guardian);
-        lease.setLeasingPaused(true);
+        lease.pauseLeasing();
         isTrue(lease.leasingPaused(), "paused");
         _repayAll(1, lessee);
         vm.prank(lender);
@@ -1315,8 +1317,13 @@ contract CreditLeaseTest is LeaseStage {
         _takeRefused(
             offer, signatureOf(offer), AMOUNT, _receipt, abi.encodeWithSelector(ICreditLease.LeasingPaused.selector)
         );
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        lease.setLeasingPaused(false);
+        lease.resumeLeasing();
+        vm.expectEmit();
+        emit ICreditLease.LeasingPausedSet(false);
+        vm.prank(governor);
+        lease.resumeLeasing();
         equal(take(offer, AMOUNT, _receipt), 4, "resumed");
     }
 

@@ -187,7 +187,7 @@ contract CreditLendingTest is LendingSystem {
         vm.expectEmit();
         emit ICreditLending.BorrowingPausedSet(true);
         vm.prank(guardian);
-        lending.setBorrowingPaused(true);
+        lending.pauseBorrowing();
         vm.expectRevert(abi.encodeWithSelector(ICreditLending.BorrowingPaused.selector));
         _borrow(id, 50_000);
         AccountLeaf memory leaf = leaves[0];
@@ -204,8 +204,13 @@ contract CreditLendingTest is LendingSystem {
         vm.prank(supplier);
         lending.redeem(all, supplier, supplier);
 
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        lending.setBorrowingPaused(false);
+        lending.resumeBorrowing();
+        vm.expectEmit();
+        emit ICreditLending.BorrowingPausedSet(false);
+        vm.prank(governor);
+        lending.resumeBorrowing();
         isTrue(!lending.books().paused, "borrowing goes on");
     }
 
@@ -1222,7 +1227,7 @@ contract CreditLendingTest is LendingSystem {
         lending.setRisk(settings);
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, governor));
         vm.prank(governor);
-        lending.setBorrowingPaused(true);
+        lending.pauseBorrowing();
     }
 
     function test_ItKnowsItsNeighbours() public view {

@@ -154,21 +154,24 @@ contract CreditsTest is System {
         registry.requestLink(PLACEHOLDER, proposer);
     }
 
-    function test_WalletAndGuardianCanRejectAndNobodyElse() public {
+    function test_WalletAndCancellerCanRejectAndNobodyElse() public {
         for (uint256 i; i < 2; ++i) {
             vm.prank(registrar);
             registry.requestLink(PLACEHOLDER, stranger);
             vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, proposer));
             vm.prank(proposer);
             registry.rejectLink(PLACEHOLDER);
-            vm.prank(i == 0 ? stranger : guardian);
+            vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
+            vm.prank(guardian);
+            registry.rejectLink(PLACEHOLDER);
+            vm.prank(i == 0 ? stranger : canceller);
             registry.rejectLink(PLACEHOLDER);
             vm.warp(block.timestamp + LINK_DELAY);
             vm.expectRevert(abi.encodeWithSelector(IMemberRegistry.NotRequested.selector, PLACEHOLDER));
             registry.confirmLink(PLACEHOLDER);
         }
         vm.expectRevert(abi.encodeWithSelector(IMemberRegistry.NotRequested.selector, PLACEHOLDER));
-        vm.prank(guardian);
+        vm.prank(canceller);
         registry.rejectLink(PLACEHOLDER);
     }
 

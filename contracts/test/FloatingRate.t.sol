@@ -28,9 +28,10 @@ contract FloatingRateTest is Checks {
         equal(FloatingRate.rateDown(ONE, -1, STEP), ONE - 1, "one down rounds down");
     }
 
-    function test_NeverZeroAndNeverTooLarge() public pure {
-        equal(FloatingRate.rateDown(0, 0, 1), 1, "of nothing");
-        equal(FloatingRate.rateDown(1, -4, 1), 1, "the smallest, at the lower end");
+    function test_NeverBelowEightAndNeverTooLarge() public pure {
+        equal(FloatingRate.rateDown(0, 0, 1), 8, "of nothing");
+        equal(FloatingRate.rateDown(128, -4, 1), 8, "an eighth of it is a unit, at the lower end");
+        equal(FloatingRate.rateDown(127, -4, 1), 8, "the smallest, at the lower end");
         equal(FloatingRate.rateDown(type(uint64).max, 4, 1), type(uint64).max, "the largest, at the upper end");
         uint64 largest = type(uint64).max;
         equal(FloatingRate.rateDown(largest, 4 * int256(uint256(largest)), largest), largest, "with the largest step");
@@ -42,6 +43,27 @@ contract FloatingRateTest is Checks {
         isTrue(FloatingRate.excessAfter(0, STEP, 0, type(uint64).max) == -bound, "down");
         equal(FloatingRate.rateDown(ONE, bound, STEP), 18_874_360, "12.5 % up would be 18 874 368");
         equal(FloatingRate.rateDown(ONE, -bound, STEP), 14_913_086, "11.1 % down would be 14 913 080");
+    }
+
+    /// @dev floor(9 / 8) and ceil(7 / 8) of a rate, by hand.
+    function test_AMoveStopsAtAnEighth() public pure {
+        equal(FloatingRate.boundedMove(1000, 1126), 1125, "up");
+        equal(FloatingRate.boundedMove(1000, 1125), 1125, "all the way up");
+        equal(FloatingRate.boundedMove(1000, 874), 875, "down");
+        equal(FloatingRate.boundedMove(1000, 875), 875, "all the way down");
+        equal(FloatingRate.boundedMove(1000, 1000), 1000, "stays");
+        equal(FloatingRate.boundedMove(15, 17), 16, "an eighth of 15 is 1 and a part");
+        equal(FloatingRate.boundedMove(8, 9), 9, "the least rate moves up");
+        equal(FloatingRate.boundedMove(1, 2), 1, "a smaller one does not move");
+        equal(FloatingRate.boundedMove(0, 8), 0, "nothing neither");
+        equal(FloatingRate.boundedMove(type(uint64).max - 1, type(uint64).max), type(uint64).max, "the largest");
+    }
+
+    /// @dev The least step is the first whose bound of a move is a whole micro-credit.
+    function test_TheLeastStepMoves() public pure {
+        uint64 least = FloatingRate.MIN_STEP;
+        isTrue(FloatingRate.excessAfter(0, least, type(uint64).max, 0) == 1, "the least step");
+        isTrue(FloatingRate.excessAfter(0, least - 1, type(uint64).max, 0) == 0, "one below it");
     }
 
     function testFuzz_NoDriftWhereDemandIsSupply(int256 excess, uint64 step, uint128 both) public pure {
@@ -66,11 +88,13 @@ contract FloatingRateTest is Checks {
         pure
     {
         (step, excess) = _state(step, excess);
-        uint256 before = FloatingRate.rateDown(base, excess, step);
-        uint256 afterwards = FloatingRate.rateDown(base, FloatingRate.excessAfter(excess, step, demand, supply), step);
-        // One unit more because the rate is a whole number: it shows only where the rate is small.
-        atMost(8 * afterwards, 9 * before + 9, "up");
-        atMost(8 * before, 9 * afterwards + 9, "down");
+        uint64 before = FloatingRate.rateDown(base, excess, step);
+        uint64 target = FloatingRate.rateDown(base, FloatingRate.excessAfter(excess, step, demand, supply), step);
+        uint256 afterwards = FloatingRate.boundedMove(before, target);
+        atMost(8 * afterwards, 9 * uint256(before), "up");
+        atMost(7 * uint256(before), 8 * afterwards, "down");
+        // Where a unit is little, the bound on the excess is the bound on the rate: nothing is left to cut off.
+        if (before >= 2 ** 23 && target >= 2 ** 23) equal(afterwards, target, "cut off");
     }
 
     function testFuzz_MoreExcessNeverLowersTheRate(int256 a, int256 b, uint64 step, uint64 base) public pure {
@@ -84,9 +108,9 @@ contract FloatingRateTest is Checks {
         (step, excess) = _state(step, excess);
         uint256 rate = FloatingRate.rateDown(base, excess, step);
         uint256 upper = 16 * uint256(base);
-        atMost(rate, upper == 0 ? 1 : upper, "rate");
+        atMost(rate, upper < 8 ? 8 : upper, "rate");
         atMost(uint256(base) / 16, rate, "sixteenth");
-        atMost(1, rate, "one");
+        atMost(8, rate, "the least");
     }
 
     /// @dev Any step but 0, and any excess within four of it.

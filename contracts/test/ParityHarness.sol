@@ -129,9 +129,10 @@ contract ParityHarness {
         uint64 supply;
     }
 
-    /// @notice The rate, then the excess after the epoch, counted from its lower bound, and the rate there.
-    function floats(FloatCase[] calldata cases) external pure returns (uint256[3][] memory out) {
-        out = new uint256[3][](cases.length);
+    /// @notice The rate, then the excess after the epoch, counted from its lower bound, the rate there,
+    /// and how far toward it the epoch moves the first.
+    function floats(FloatCase[] calldata cases) external pure returns (uint256[4][] memory out) {
+        out = new uint256[4][](cases.length);
         for (uint256 i; i < cases.length; ++i) {
             FloatCase calldata one = cases[i];
             // Safe casts because eight steps are below 2^67.
@@ -139,11 +140,9 @@ contract ParityHarness {
             int256 bound = int256(uint256(one.step) * 4);
             int256 excess = int256((8 * uint256(one.step) * one.place) >> 64) - bound;
             int256 afterwards = FloatingRate.excessAfter(excess, one.step, one.demand, one.supply);
-            out[i] = [
-                uint256(FloatingRate.rateDown(one.baseRateQ24, excess, one.step)),
-                uint256(afterwards + bound),
-                FloatingRate.rateDown(one.baseRateQ24, afterwards, one.step)
-            ];
+            uint64 rate = FloatingRate.rateDown(one.baseRateQ24, excess, one.step);
+            uint64 target = FloatingRate.rateDown(one.baseRateQ24, afterwards, one.step);
+            out[i] = [uint256(rate), uint256(afterwards + bound), target, FloatingRate.boundedMove(rate, target)];
             // forge-lint: disable-end(unsafe-typecast)
         }
     }

@@ -220,6 +220,7 @@ contract RateFloatTest is System {
 
     /// @dev Whatever is spent in whatever step, an epoch becomes final, and the rate moves by at most an eighth.
     function testFuzz_AnyEpochBecomesFinal(uint64 step, uint64 rate, uint64 mint, uint96 spent) public {
+        if (step < FloatingRate.MIN_STEP) step = 0;
         vm.prank(governor);
         oracle.setRate(rate);
         _float(step);
@@ -235,8 +236,42 @@ contract RateFloatTest is System {
         proposeAndFinalise(header);
         uint256 moved = oracle.rateQ24();
         if (step == 0) equal(moved, rate, "fixed");
-        atMost(8 * moved, 9 * uint256(rate) + 9, "up");
-        atMost(8 * uint256(rate), 9 * moved + 9, "down");
+        atMost(8 * moved, 9 * uint256(rate), "up");
+        atMost(7 * uint256(rate), 8 * moved, "down");
+    }
+
+    /// @dev 15 * (9/8)^3 is 21.36, but from 18 an eighth is 2 units; below 8 it is none.
+    function test_ASmallRateMovesByAtMostAnEighth() public {
+        uint64[3] memory expected = [16, 18, uint64(20)];
+        vm.prank(governor);
+        oracle.setRate(15);
+        _float(STEP);
+        for (uint256 i; i < 3; ++i) {
+            _spendOrMint(STEP, 0);
+            equal(oracle.rateQ24(), expected[i], "an eighth up, in whole units");
+        }
+        _spendOrMint(0, 0);
+        equal(oracle.rateQ24(), 21, "what was cut off is made up for");
+        vm.prank(governor);
+        oracle.setRate(1);
+        for (uint256 i; i < 8; ++i) {
+            _spendOrMint(STEP, 0);
+        }
+        equal(oracle.rateQ24(), 1, "stays");
+    }
+
+    function test_ARateRisesAgainFromTheLeast() public {
+        vm.prank(governor);
+        oracle.setRate(100);
+        _float(STEP);
+        for (uint256 epochs; epochs < 30; ++epochs) {
+            _spendOrMint(0, STEP);
+        }
+        equal(oracle.rateQ24(), 8, "the least, not a sixteenth of its base");
+        for (uint256 epochs; epochs < 70; ++epochs) {
+            _spendOrMint(STEP, 0);
+        }
+        equal(oracle.rateQ24(), 1600, "sixteen times its base");
     }
 
     /* ROLES AND WIRING */
@@ -251,6 +286,14 @@ contract RateFloatTest is System {
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));
         vm.prank(stranger);
         rateFloat.setFloat(1);
+    }
+
+    function testFuzz_RevertWhen_TheRateCouldNeverMove(uint64 step) public {
+        step = 1 + step % 5;
+        vm.expectRevert(abi.encodeWithSelector(IRateFloat.StepTooSmall.selector, step, 6));
+        _float(step);
+        _float(6);
+        equal(rateFloat.floating().step, 6, "the least step");
     }
 
     function test_WhatMovesTheRateIsSetOnce() public {
@@ -291,6 +334,16 @@ contract RateFloatTest is System {
         require(credit.approve(address(payments), amount));
         vm.prank(payer);
         payments.pay(payee, amount, bytes32(0));
+    }
+
+    /// @dev An epoch after this was spent, that mints so much at however small a rate.
+    function _spendOrMint(uint256 spent, uint64 mint) private {
+        vm.prank(address(payments));
+        feePool.recordSpending(spent);
+        vm.warp(vm.getBlockTimestamp() + 1);
+        EpochHeader memory header = nextHeader(keccak256("accounts"), 3, mint, 0);
+        header.totalEarned = type(uint64).max;
+        proposeAndFinalise(header);
     }
 
     /// @dev An epoch that mints so much; it earned four times that, so that any rate near one allows it.

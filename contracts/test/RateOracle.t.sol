@@ -69,8 +69,16 @@ contract RateOracleTest is System {
     function test_RevertWhen_Paused() public {
         EpochHeader memory header = _header();
         vm.prank(guardian);
-        oracle.setProposalsPaused(true);
+        oracle.pauseProposals();
         _refused(header, abi.encodeWithSelector(IRateOracle.ProposalsPaused.selector));
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
+        vm.prank(guardian);
+        oracle.resumeProposals();
+        vm.expectEmit();
+        emit IRateOracle.ProposalsPausedSet(false);
+        vm.prank(governor);
+        oracle.resumeProposals();
+        propose(header);
     }
 
     function test_RevertWhen_AnotherIsPending() public {
@@ -400,12 +408,13 @@ contract RateOracleTest is System {
         bytes memory refusal = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger);
         vm.expectRevert(refusal);
         vm.prank(stranger);
-        if (which % 7 == 0) oracle.setPolicy(keccak256("mine"), "");
-        else if (which % 7 == 1) oracle.setRate(1);
-        else if (which % 7 == 2) oracle.setQuorum(signers, 1);
-        else if (which % 7 == 3) oracle.setBond(0);
-        else if (which % 7 == 4) oracle.setChallengeWindow(0);
-        else if (which % 7 == 5) oracle.setProposalsPaused(true);
+        if (which % 8 == 0) oracle.setPolicy(keccak256("mine"), "");
+        else if (which % 8 == 1) oracle.setRate(1);
+        else if (which % 8 == 2) oracle.setQuorum(signers, 1);
+        else if (which % 8 == 3) oracle.setBond(0);
+        else if (which % 8 == 4) oracle.setChallengeWindow(0);
+        else if (which % 8 == 5) oracle.pauseProposals();
+        else if (which % 8 == 6) oracle.resumeProposals();
         else oracle.voidProposal(keccak256("theirs"), stranger, "");
     }
 

@@ -58,10 +58,12 @@ abstract contract ServiceStage is Checks {
         feePool.setSpenders(spenders);
         manager.grantRole(GOVERNOR, governor, 0);
         manager.grantRole(GUARDIAN, guardian, 0);
-        bytes4[] memory selectors = new bytes4[](1);
+        bytes4[] memory selectors = new bytes4[](2);
         selectors[0] = escrow.setServiceFee.selector;
+        selectors[1] = escrow.resumeOrdering.selector;
         manager.setTargetFunctionRole(address(escrow), selectors, GOVERNOR);
-        selectors[0] = escrow.setOrderingPaused.selector;
+        selectors = new bytes4[](1);
+        selectors[0] = escrow.pauseOrdering.selector;
         manager.setTargetFunctionRole(address(escrow), selectors, GUARDIAN);
         fund(buyer);
         fund(provider);
@@ -376,7 +378,7 @@ contract ServiceEscrowTest is ServiceStage {
 
     function test_PausingStopsNewOrdersAndNothingElse() public {
         vm.prank(guardian);
-        escrow.setOrderingPaused(true);
+        escrow.pauseOrdering();
         bytes memory error = abi.encodeWithSelector(IServiceEscrow.OrderingPaused.selector);
         vm.expectRevert(error);
         vm.prank(buyer);
@@ -390,12 +392,21 @@ contract ServiceEscrowTest is ServiceStage {
         vm.prank(buyer);
         escrow.cancel(1);
         equal(credit.balanceOf(buyer), FUNDS, "buyer");
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
+        vm.prank(guardian);
+        escrow.resumeOrdering();
+        vm.expectEmit();
+        emit IServiceEscrow.OrderingPausedSet(false);
+        vm.prank(governor);
+        escrow.resumeOrdering();
+        vm.prank(buyer);
+        escrow.placeOrder(1, proposalAt(PRICE));
     }
 
     function test_PausingDoesNotHoldUpAnAgreedOrder() public {
         _accepted();
         vm.prank(guardian);
-        escrow.setOrderingPaused(true);
+        escrow.pauseOrdering();
         vm.prank(provider);
         escrow.deliver(1, TEXT);
         vm.prank(buyer);
@@ -568,7 +579,7 @@ contract ServiceClerk is ServiceStage {
     /// @notice Waits for every deadline and moves every open order: all must end, and nothing be left.
     function drain() external {
         vm.prank(guardian);
-        escrow.setOrderingPaused(true);
+        escrow.pauseOrdering();
         vm.warp(vm.getBlockTimestamp() + 400 days);
         for (uint256 orderId = 1; orderId <= escrow.orderCount(); ++orderId) {
             Stage stage = stageOf(orderId);

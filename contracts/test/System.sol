@@ -33,6 +33,7 @@ contract LeafHasher {
 abstract contract System is Checks {
     uint64 internal constant GOVERNOR = 1;
     uint64 internal constant GUARDIAN = 2;
+    uint64 internal constant CANCELLER = 4;
     uint64 internal constant REGISTRAR = 3;
 
     uint64 internal constant RATE_ONE = 2 ** 24;
@@ -54,6 +55,7 @@ abstract contract System is Checks {
     address internal governor = address(0x60);
     address internal guardian = address(0x6a);
     address internal registrar = address(0x4e);
+    address internal canceller = address(0xca);
     address internal proposer = address(0x9409);
     address internal stranger = address(0x57);
 
@@ -150,15 +152,18 @@ abstract contract System is Checks {
         manager.grantRole(GOVERNOR, governor, 0);
         manager.grantRole(GUARDIAN, guardian, 0);
         manager.grantRole(REGISTRAR, registrar, 0);
-        bytes4[] memory setters = new bytes4[](6);
+        manager.grantRole(CANCELLER, canceller, 0);
+        manager.setRoleGuardian(GOVERNOR, CANCELLER);
+        bytes4[] memory setters = new bytes4[](7);
         setters[0] = oracle.setPolicy.selector;
         setters[1] = oracle.setRate.selector;
         setters[2] = oracle.setQuorum.selector;
         setters[3] = oracle.setBond.selector;
         setters[4] = oracle.setChallengeWindow.selector;
         setters[5] = oracle.voidProposal.selector;
+        setters[6] = oracle.resumeProposals.selector;
         manager.setTargetFunctionRole(address(oracle), setters, GOVERNOR);
-        _grant(address(oracle), oracle.setProposalsPaused.selector, GUARDIAN);
+        _grant(address(oracle), oracle.pauseProposals.selector, GUARDIAN);
         _grant(address(rateFloat), rateFloat.setFloat.selector, GOVERNOR);
         _grant(address(feePool), feePool.setSplit.selector, GOVERNOR);
         _grant(address(payments), payments.setFee.selector, GOVERNOR);
@@ -167,9 +172,10 @@ abstract contract System is Checks {
         _grant(address(timeBank), timeBank.setIncomeFee.selector, GOVERNOR);
         _grant(address(timeBank), timeBank.setReleaseTime.selector, GOVERNOR);
         _grant(address(lending), lending.setRisk.selector, GOVERNOR);
-        _grant(address(lending), lending.setBorrowingPaused.selector, GUARDIAN);
+        _grant(address(lending), lending.pauseBorrowing.selector, GUARDIAN);
+        _grant(address(lending), lending.resumeBorrowing.selector, GOVERNOR);
         _grant(address(registry), registry.requestLink.selector, REGISTRAR);
-        _grant(address(registry), registry.rejectLink.selector, GUARDIAN);
+        _grant(address(registry), registry.rejectLink.selector, CANCELLER);
     }
 
     function _grant(address target, bytes4 selector, uint64 role) private {

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None, connection: Connection | None =
         governor=signer.address,
         guardian=signer.address,
         registrar=signer.address,
+        canceller=signer.address,
         challenge_window=60,
         answer_time=5,
         governance_delay=0,

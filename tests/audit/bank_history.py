@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.audit.history import History, govern
+from tests.audit.history import History
 from tests.world import deploy_world, signer
 from timebank_chain.activity import (
     PUBLIC_SALT_KEY,
@@ -243,16 +243,16 @@ def _deposits(history: BankHistory) -> None:
     history.run_epoch()
     receipts["claimed"] = bank.books().next_id
     history.claim_everybody()
-    govern(world, bank.set_term_open(DAY_TERM, False))
+    world.govern(bank.set_term_open(DAY_TERM, False))
     history.wait(DAY)
     world.send("member1", bank.collect_income(receipts["demand"], world.address("payee")))
     world.send("stranger", bank.lapse(receipts["claimed"]))
     world.send("member3", bank.exit_early(receipts["early"], world.address("member3")))
     history.wait(HOUR)
     world.send("member1", bank.roll_over(receipts["demand"], DEMAND))
-    govern(world, bank.set_income_fee(777))
-    govern(world, bank.set_release_time(3 * DAY))
-    govern(world, bank.add_term(2 * DAY, 1_200, 75))
+    world.govern(bank.set_income_fee(777))
+    world.govern(bank.set_release_time(3 * DAY))
+    world.govern(bank.add_term(2 * DAY, 1_200, 75))
     world.send(
         "member4",
         bank.transfer_from(world.address("member4"), world.address("payee"), receipts["claimed"]),
@@ -276,13 +276,13 @@ def _loans(history: BankHistory) -> None:
     world.send("member2", pool.repay(month, 5 * CREDIT + 3))
     world.send("member2", pool.repay(month, 100 * CREDIT))
     world.send("member2", pool.release(month))
-    govern(world, pool.set_risk(RiskPlan(max_ltv_bps=5_000, liquidation_ltv_bps=6_000)))
+    world.govern(pool.set_risk(RiskPlan(max_ltv_bps=5_000, liquidation_ltv_bps=6_000)))
     world.send("stranger", pool.liquidate(week))  # it covers its debt, and something is left
-    govern(world, pool.set_risk(RiskPlan(unsecured_cap_bps=5_000, standing_bps=9_000)))
+    world.govern(pool.set_risk(RiskPlan(unsecured_cap_bps=5_000, standing_bps=9_000)))
     world.send("member1", pool.withdraw(CREDIT, world.address("payee"), member1))
     world.send("member3", pool.redeem(3 * CREDIT * 10**6, member3, member3))
-    world.send("guardian", pool.set_borrowing_paused(True))
-    world.send("guardian", pool.set_borrowing_paused(False))
+    world.send("guardian", pool.pause_borrowing())
+    world.govern(pool.resume_borrowing())
     world.send("member1", shares_call(pool, "transfer", world.address("payee"), 10**6 * CREDIT))
     world.send("member1", shares_call(pool, "approve", member3, 10**6))
     world.send("member3", shares_call(pool, "redeem", 10**6, member3, member1))
@@ -334,7 +334,7 @@ def _leases(history: BankHistory) -> None:
     world.send("member2", lease.take(offer, signature, 5 * CREDIT, receipt))
     history.wait(DAY + 1)
     world.send("stranger", lease.settle(2))
-    govern(world, lease.set_lease_fee(1_234))
+    world.govern(lease.set_lease_fee(1_234))
     offer, signature = history.offer(
         "member1", amount=MicroCredit(40 * CREDIT), rent=MicroCredit(CREDIT), on_standing=True, salt=2
     )
@@ -348,8 +348,8 @@ def _leases(history: BankHistory) -> None:
     assert 0 < lease.owed_on(3) < 29 * CREDIT
     world.send("payee", lease.repay(3, lease.owed_on(3) - 100_000))  # some of the rent, with its fee
     world.send("member1", lease.forgive(3))
-    world.send("guardian", lease.set_leasing_paused(True))
-    world.send("guardian", lease.set_leasing_paused(False))
+    world.send("guardian", lease.pause_leasing())
+    world.govern(lease.resume_leasing())
     other, _ = history.offer("member1", salt=3)
     world.send("member1", lease.cancel(other))
     history.offers = {"taken": lease.hash_offer(offer), "cancelled": lease.hash_offer(other)}

@@ -29,7 +29,6 @@ from timebank_chain.activity import (
 from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.credit_payments import memo_hash
-from timebank_chain.chain.system import GovernanceState
 from timebank_chain.epoch import (
     AccountLeaf,
     EpochBuild,
@@ -151,7 +150,7 @@ def make_history(connection: Connection, folder: Path) -> History:
     _claim(world, first, "member1")
     _claim_everybody(world, first)
     _link_and_claim(world, first)
-    govern(world, world.timebank.rate_float.set_float(FLOAT_STEP))
+    world.govern(world.timebank.rate_float.set_float(FLOAT_STEP))
     _pay(world)
     pot = world.timebank.fee_pool.bonus()
     assert pot > 0
@@ -159,7 +158,7 @@ def make_history(connection: Connection, folder: Path) -> History:
     _claim_everybody(world, second)
     wrong = build(history, table, members, second, pot=0)
     _propose_and_void(world, wrong)
-    govern(world, world.timebank.rate_oracle.set_rate(Q24 // 2))
+    world.govern(world.timebank.rate_oracle.set_rate(Q24 // 2))
     third = run_epoch(history, build(history, table, members, second))
     _claim(world, third, "member2")
     world.send("member2", world.timebank.attention_credit.burn(12_345))
@@ -198,15 +197,6 @@ def run_epoch(history: History, built: EpochBuild) -> PublishedEpoch:
     return published
 
 
-def govern(world: World, call: object) -> None:
-    """Schedule a restricted call as governor, wait, execute."""
-    step = world.timebank.govern(signer("governor"), call)  # type: ignore[arg-type]  # a Call
-    if step.state is GovernanceState.SCHEDULED:
-        world.connection.advance_time(601)
-        step = world.timebank.govern(signer("governor"), call)  # type: ignore[arg-type]  # a Call
-    assert step.state is GovernanceState.DONE
-
-
 def _claim(world: World, epoch: PublishedEpoch, role: str) -> None:
     proof = account_proof(epoch, address_bytes(world.address(role)))
     world.send(role, world.timebank.credit_distributor.claim(proof.leaf, proof.siblings))
@@ -229,7 +219,7 @@ def _link_and_claim(world: World, epoch: PublishedEpoch) -> None:
     registry, placeholder = world.timebank.member_registry, placeholder_address(NEWCOMER)
     shown = checksum_address(placeholder)
     world.send("registrar", registry.request_link(shown, world.address("stranger")))
-    world.send("guardian", registry.reject_link(shown))
+    world.send("canceller", registry.reject_link(shown))
     world.send("registrar", registry.request_link(shown, world.address("payee")))
     world.connection.advance_time(601)
     world.send("stranger", registry.confirm_link(shown))
@@ -242,7 +232,7 @@ def _pay(world: World) -> None:
     credit, payments = timebank.attention_credit, timebank.credit_payments
     world.send("member1", credit.approve(payments.address, 100_000_000))
     world.send("member1", payments.pay(world.address("member2"), 20_000_001, memo_hash("a lesson")))
-    govern(world, payments.set_fee(333))
+    world.govern(payments.set_fee(333))
     world.send("member1", payments.pay(world.address("payee"), 7_654_321))
     permit = credit.sign_permit(
         signer("member2"), payments.address, 5_000_000, world.connection.timestamp() + 10_000
@@ -259,4 +249,4 @@ def _propose_and_void(world: World, built: EpochBuild) -> None:
     wrong = replace(built.header, total_mint=built.header.total_mint - 1)
     world.propose(wrong)
     oracle = world.timebank.rate_oracle
-    govern(world, oracle.void_proposal(wrong.hash(), world.address("stranger"), "a wrong total"))
+    world.govern(oracle.void_proposal(wrong.hash(), world.address("stranger"), "a wrong total"))

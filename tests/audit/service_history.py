@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.audit.history import History, govern, make_history
+from tests.audit.history import History, make_history
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.transactions import Call
@@ -118,11 +118,11 @@ def make_service_history(connection: Connection, folder: Path) -> History:
     market.send(OTHER, escrow.counter(asked, market.proposal(11_000)))
     market.send(BUYER, escrow.accept(asked, 5))
 
-    govern(history.world, escrow.set_service_fee(100))
+    history.world.govern(escrow.set_service_fee(100))
     market.send(BUYER, escrow.cancel(market.place(BUYER)))
     market.lapse(market.place(OTHER), market.delivered(OTHER), market.contested(1), market.disputed(), asked)
-    market.send("guardian", escrow.set_ordering_paused(True))
-    market.send("guardian", escrow.set_ordering_paused(False))
+    market.send("guardian", escrow.pause_ordering())
+    history.world.govern(escrow.resume_ordering())
     market.send(OFFERER, escrow.set_stock(1, 7))
 
     market.place(BUYER)

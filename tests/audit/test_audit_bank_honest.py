@@ -6,7 +6,6 @@ import pytest
 from eth_utils.crypto import keccak
 
 from tests.audit.bank_history import CREDIT, DEMAND, BankHistory
-from tests.audit.history import govern
 from tests.audit.spoil import audit, failed
 from timebank_chain.audit import CHECKS
 from timebank_chain.audit.governance import GUARDIAN_ROLE, PUBLIC_ROLE
@@ -76,7 +75,7 @@ def test_a_setting_given_to_another_role_is_said(bank_history: BankHistory) -> N
     world = bank_history.world
     selector = keccak(text="setIncomeFee(uint16)")[:4]
     bank = world.timebank.time_bank.address
-    govern(world, world.timebank.access_manager.set_function_role(bank, [selector], GUARDIAN_ROLE))
+    world.govern(world.timebank.access_manager.set_function_role(bank, [selector], GUARDIAN_ROLE))
     report = audit(bank_history)
     assert failed(report) == []
     assert "TimeBank.setIncomeFee is role 2's, not role 1's as at the deployment" in report.check("A19").notes
@@ -87,7 +86,7 @@ def test_a_setting_opened_to_everybody_is_a_finding(bank_history: BankHistory) -
     world = bank_history.world
     selector = keccak(text="setLeaseFee(uint16)")[:4]
     lease = world.timebank.credit_lease.address
-    govern(world, world.timebank.access_manager.set_function_role(lease, [selector], PUBLIC_ROLE))
+    world.govern(world.timebank.access_manager.set_function_role(lease, [selector], PUBLIC_ROLE))
     report = audit(bank_history)
     assert failed(report) == ["A19"]
     assert report.check("A19").differences[0].meaning == "anybody may govern this"

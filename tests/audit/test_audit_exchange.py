@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.audit.history import govern
 from tests.world import SIGNERS, World
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.audit import code, exchange, governance, storage
@@ -110,7 +109,7 @@ def live(world: World) -> Trades:
 
     sale, signature = order("member1", sells=True, what=COIN)
     world.send("member2", trading.fill(sale, signature, 1_000_003, 10**18))
-    govern(world, trading.set_trade_fee(50))
+    world.govern(trading.set_trade_fee(50))
     generous = trading.fill(sale, signature, 5_000_000, 10**18)
     world.send("stranger", replace(generous, value=generous.value + 5))
     purchase, signature = order("member2", sells=False, what=token.address)
@@ -118,7 +117,7 @@ def live(world: World) -> Trades:
     dropped, _ = order("member1", sells=True, what=token.address)
     world.send("member1", trading.cancel(dropped))
     world.send("member2", trading.cancel_all())
-    world.send("guardian", trading.set_trading_paused(True))
+    world.send("guardian", trading.pause_trading())
     return Trades(world, trading.hash_order(sale), trading.hash_order(dropped), token.address)
 
 

@@ -23,6 +23,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.credit_exchange import COIN, TradeOrder
 from timebank_chain.chain.order_book import (
     MAX_BAD_LINES,
+    MAX_LINES,
     BadLine,
     SignedOrder,
     append_order,
@@ -325,12 +327,37 @@ def test_a_bad_line_spoils_no_other(kinds: list[str]) -> None:
     assert all(isinstance(bad, BadLine) and bad.error.where == f"book:{bad.number}" for bad in book.bad)
 
 
-def test_a_file_of_something_else_is_no_book() -> None:
-    assert len(parse_book([SIGNED.line(), *["no order"] * MAX_BAD_LINES]).bad) == MAX_BAD_LINES
-    with pytest.raises(
-        TradeOrderError, match="more than 1,000 lines are no orders, the first because: book:2"
-    ):
-        parse_book([SIGNED.line(), *["no order"] * (MAX_BAD_LINES + 1)])
+def test_many_bad_lines_are_counted_and_spoil_no_other(tmp_path: Path) -> None:
+    all_kept = parse_book([SIGNED.line(), *["no order"] * MAX_BAD_LINES])
+    assert (len(all_kept.bad), all_kept.more_bad) == (MAX_BAD_LINES, 0)
+    last = SignedOrder(replace(ORDER, salt=9), CHAIN_ID, CONTRACT, b"")
+    path = tmp_path / "book.jsonl"
+    path.write_text("\n".join([SIGNED.line(), *["no order"] * (MAX_BAD_LINES + 7), last.line()]))
+    book = read_book(path)
+    assert [(line.number, line.signed) for line in book.lines] == [(1, SIGNED), (MAX_BAD_LINES + 9, last)]
+    assert (len(book.bad), book.more_bad) == (MAX_BAD_LINES, 7)
+    assert [bad.number for bad in book.bad] == list(range(2, MAX_BAD_LINES + 2))
+
+
+def test_more_lines_than_orders_fit_in_are_no_book() -> None:
+    assert MAX_LINES * len(SIGNED.line()) > 64 << 20, "a file of orders alone is not refused for its lines"
+    unread = iter(["no order"] * (MAX_LINES + 10))
+    with pytest.raises(TradeOrderError, match="too large for an order book: more than 200,000 lines"):
+        parse_book([SIGNED.line(), *["", " "] * 5, *unread])
+    assert len(list(unread)) == 0
+
+
+def test_a_file_of_short_lines_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "book.jsonl"
+    path.write_bytes(SIGNED.line().encode() + b"\n" + b"  \n" * (3 << 20))
+    tracemalloc.start()
+    try:
+        assert [line.signed for line in read_book(path).lines] == [SIGNED]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Reading allocates the most a book may have; as a list its lines took another 130 MB.
+    assert peak < (64 << 20) + 2 * path.stat().st_size
 
 
 def test_what_is_no_book(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@
     |- the next epoch is proposed at the new rate, at the old one it is refused
     |- a rate set by the governor is the new base
     `- fixed again, an epoch moves nothing
+    the contract refuses a step at which the rate never moves
     nobody but the governor sets the float; what is wired is wired once
 """
 
@@ -19,14 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.history import govern
 from tests.world import SIGNERS, World, deploy_world, plan
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.deployment import deploy, load_deployment
 from timebank_chain.chain.deployment_plan import MAX_FLOAT_STEP
 from timebank_chain.chain.events import FeesCollected, read_events
 from timebank_chain.chain.float_events import FloatSet, RateFloatSet, RateMoved, SpendersSet, Spent
-from timebank_chain.chain.float_reverts import NotSpender, RateFloatFixed, SpendersFixed
+from timebank_chain.chain.float_reverts import NotSpender, RateFloatFixed, SpendersFixed, StepTooSmall
 from timebank_chain.chain.openzeppelin_reverts import AccessManagedUnauthorized
 from timebank_chain.chain.rate_float import Floating
 from timebank_chain.chain.reverts import NotOracle, RateMismatch
@@ -48,7 +48,7 @@ def floating(chain: Connection) -> World:
     epoch = world.run_epoch({member: 5_000_000, world.address("member2"): 1_000_000})
     world.send("stranger", world.timebank.credit_distributor.claim(epoch.leaf(member), epoch.proof(member)))
     assert moves(world) == []
-    govern(world, world.timebank.rate_float.set_float(STEP))
+    world.govern(world.timebank.rate_float.set_float(STEP))
     return world
 
 
@@ -145,17 +145,28 @@ def test_an_epoch_moves_the_rate_as_specified(floating: World) -> None:
     with pytest.raises(RateMismatch):
         world.propose(replace(stale.header, rate_q24=Q24))
 
-    govern(world, timebank.rate_oracle.set_rate(3 * Q24))
+    world.govern(timebank.rate_oracle.set_rate(3 * Q24))
     assert timebank.rate_float.floating().base_rate_q24 == 3 * Q24
     assert timebank.rate_float.floating().excess == 0
     world.run_epoch({world.address("member1"): 1_000_000})
     assert moves(world)[-1].excess_before == 0
     assert timebank.rate_float.floating().base_rate_q24 == 3 * Q24
 
-    govern(world, timebank.rate_float.set_float(0))
+    world.govern(timebank.rate_float.set_float(0))
     rate, count = timebank.rate_oracle.rate_q24(), len(moves(world))
     world.run_epoch({world.address("member1"): 1_000_000})
     assert (timebank.rate_oracle.rate_q24(), len(moves(world))) == (rate, count)
+
+
+@pytest.mark.parametrize("step", [1, MIN_STEP - 1])
+def test_a_step_that_never_moves_the_rate_is_refused(world: World, step: int) -> None:
+    float_ = world.timebank.rate_float
+    with pytest.raises(
+        StepTooSmall, match=r"0\.00000\d credits the rate never moves; the least is 0\.000006"
+    ):
+        world.govern(float_.set_float(step))
+    world.govern(float_.set_float(MIN_STEP))
+    assert float_.floating().step == MIN_STEP
 
 
 def test_nobody_else_sets_or_moves_it(world: World) -> None:
@@ -183,4 +194,4 @@ def test_the_administrator_cannot_wire_it_again(world: World) -> None:
         (timebank.rate_oracle.set_rate_float(world.address("stranger")), RateFloatFixed),
     ):
         with pytest.raises(refusal):
-            govern(world, call)
+            world.govern(call)

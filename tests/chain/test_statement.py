@@ -15,9 +15,9 @@
     |- nothing final, proposed only, superseded -> named
     `- files of another header -> TamperedEpoch
     governance
-    |- schedule, wait, execute; a stranger is refused; the guardian cancels
+    |- schedule, wait, execute; a stranger is refused; the canceller cancels, the guardian cannot
     |- voiding within the window splits the bond
-    `- pausing at once
+    `- the guardian pauses at once, the governor resumes
     permit: pays once, not twice; of another key refused
 """
 
@@ -39,6 +39,7 @@ from timebank_chain.chain.credit_payments import memo_hash
 from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagedUnauthorized,
     AccessManagerNotScheduled,
+    AccessManagerUnauthorizedCancel,
     ERC2612InvalidSigner,
 )
 from timebank_chain.chain.reverts import (
@@ -250,11 +251,14 @@ class TestGovernance:
         with pytest.raises(AccessManagedUnauthorized):
             world.timebank.govern(world.signers["stranger"], world.timebank.rate_oracle.set_rate(1))
 
-    def test_guardian_cancels_what_should_not_run(self, world: World) -> None:
+    def test_canceller_cancels_what_should_not_run(self, world: World) -> None:
         timebank, governor = world.timebank, world.signers["governor"]
         call = timebank.credit_payments.set_fee(1000)
         timebank.govern(governor, call)
-        world.send("guardian", timebank.access_manager.cancel(governor.address, call))
+        cancel = timebank.access_manager.cancel(governor.address, call)
+        with pytest.raises(AccessManagerUnauthorizedCancel):
+            world.send("guardian", cancel)
+        world.send("canceller", cancel)
         world.connection.advance_time(601)
         with pytest.raises(AccessManagerNotScheduled):
             world.send("governor", timebank.access_manager.execute(call))
@@ -305,11 +309,13 @@ class TestGovernance:
     def test_pausing_at_once(self, world: World) -> None:
         timebank = world.timebank
         world.give("member1", 5)
-        world.send("guardian", timebank.rate_oracle.set_proposals_paused(True))
+        world.send("guardian", timebank.rate_oracle.pause_proposals())
         with pytest.raises(ProposalsPaused):
             world.propose(world.make_epoch({world.address("member1"): 5}).header)
         world.send("member1", timebank.attention_credit.transfer(world.address("payee"), 5))
-        world.send("guardian", timebank.rate_oracle.set_proposals_paused(False))
+        with pytest.raises(AccessManagedUnauthorized):
+            world.send("guardian", timebank.rate_oracle.resume_proposals())
+        world.govern(timebank.rate_oracle.resume_proposals())
         world.run_epoch({world.address("member1"): 5})
 
 

@@ -128,7 +128,7 @@ class Stage:
 def _set_up(folder: Path, connection: Connection) -> Stage:
     """Make wallets, deploy a bank, run one epoch and let its members claim all of it."""
     wallets = KeystoreWallets(folder / "wallets", scrypt_n=2)
-    for role in ("governor", "guardian", "registrar", "stranger", "payee", *MEMBERS.values()):
+    for role in ("governor", "guardian", "registrar", "canceller", "stranger", "payee", *MEMBERS.values()):
         wallets.import_key(SIGNERS[role]._account.key, "the password")
     (folder / "password").write_text("the password\n")
     world = deploy_world(connection, policy=identity(), governance_delay=600)

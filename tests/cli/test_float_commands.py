@@ -9,10 +9,15 @@
     |- a final epoch is built again as it became final
     |- without a node: build refused unless told the rate; sign the same, where the deployment floats
     `- fixed again, several epochs at once get the chain's rate
+    bonus pots
+    |- build refuses one that the fee pool does not hold, alone or with those before it; sign and propose too
+    |- one that it holds is built, signed, and becomes final
+    `- without a node or deployment: said that nobody compared it
     without a deployment
     `- the policy's rate, then the one before; it says that no chain was asked
     set-float
     |- a step at which the rate never moves is refused, with the bound; so by deploy
+    |- a rate so small that it never moves is refused: by set-float, set-rate while it floats, and deploy
     |- as it is already: nothing sent; --anew makes the rate that stands the base
     `- warns of fees of 0 and of a step below what an epoch mints; so does deploy
     set-fee, set-rate
@@ -30,7 +35,6 @@ from typing import Any
 
 import pytest
 
-from tests.audit.history import govern
 from tests.chain_fixtures import free_port
 from tests.cli.bank_stage import Ran, run
 from tests.published import EPOCH_MS, START_MS, activity, finalise, identity, propose, publish_next
@@ -47,9 +51,12 @@ from timebank_chain.config import (
     ENV_PASSWORD,
     ENV_RPC_URL,
 )
-from timebank_chain.epoch import published_numbers, read_epoch
-from timebank_chain.spec.floating_rate import max_move
-from timebank_chain.units import Q24, format_time
+from timebank_chain.epoch import account_proof, published_numbers, read_epoch
+from timebank_chain.errors import OracleError
+from timebank_chain.oracle.propose import propose_call
+from timebank_chain.oracle.state import read_state
+from timebank_chain.spec.floating_rate import MIN_RATE_Q24, max_move
+from timebank_chain.units import Q24, format_micro, format_time
 
 pytestmark = pytest.mark.anvil
 QUORUM = ("signer1", "signer2", "signer3")
@@ -244,8 +251,8 @@ class TestManualRoad:
         assert told.document["rate_compared_with"] == "given"
 
     def test_fixed_again_several_epochs_get_the_chains_rate(self, road: Road) -> None:
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
-        govern(road.world, road.world.timebank.rate_oracle.set_rate(3 * Q24))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_oracle.set_rate(3 * Q24))
         built = road.build("--every", "1h", "--until", end_of(4), "--json")
         assert built.code == 0, built.err
         assert [entry["rateQ24"] for entry in built.document["epochs"]] == [3 * Q24] * 2
@@ -269,6 +276,94 @@ class TestManualRoad:
         assert "with which policy 'identity' begins" in fresh.err
 
 
+class TestPots:
+    def test_a_pot_above_the_pools_is_refused(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+        held, timebank = pay_fees(road), road.world.timebank
+        refused = road.build("--end", end_of(3), "--pot", held + 1, "--json")
+        assert (refused.code, refused.error["code"]) == (1, "OracleError")
+        grants, holds = format_micro(held + 1), format_micro(held)
+        assert refused.error["message"] == (
+            f"epoch 3 grants a bonus pot of {grants} credits, the fee pool holds {holds}"
+        )
+        hint = refused.error["hint"]
+        assert hint.startswith(f"the pot is {held + 1} micro-credits, the pool has {held} for it")
+        assert f"--pot {held}`" in hint
+        assert hint.endswith("nothing was built")
+        assert published_numbers(road.epochs) == [1, 2]
+
+        # Built where no chain is asked, it is refused by whoever signs, and by whoever proposes.
+        with monkeypatch.context() as alone:
+            alone.delenv(ENV_DEPLOYMENT)
+            blind = road.build("--end", end_of(3), "--rate-q24", road.rate, "--pot", held + 1)
+        assert blind.code == 0, blind.err
+        assert "without --deployment it was not compared with the fee pool" in blind.err
+        unsigned = road.sign("--json")
+        assert (unsigned.code, unsigned.error["code"]) == (1, "OracleError")
+        assert f"the pool has {held} for it" in unsigned.error["hint"]
+        assert unsigned.error["hint"].endswith("nothing was signed")
+        assert not list((road.epochs / "000003").rglob("signatures/*"))
+        header, state = read_epoch(road.epochs, 3).header, read_state(timebank, SIGNERS["signer1"].address)
+        with pytest.raises(OracleError, match=r"its pot is .* the fee pool holds") as unproposed:
+            propose_call(timebank, state, header, [])
+        assert f"--rate-q24 {road.rate} --pot {held}`" in (unproposed.value.hint or "")
+
+    def test_a_pot_that_the_pool_holds_becomes_final(self, road: Road) -> None:
+        held = pay_fees(road)
+        built = road.build("--end", end_of(3), "--pot", held, "--json")
+        assert built.code == 0, built.err
+        signed = road.sign("--json").document
+        assert (signed["pot_micro"], signed["pot_compared_with"]) == (held, "chain")
+        published = read_epoch(road.epochs, 3)
+        propose(road.world.timebank, published, [SIGNERS[role] for role in QUORUM])
+        finalise(road.world.timebank, published, SIGNERS["stranger"])
+        assert road.world.timebank.fee_pool.bonus() == 0
+        # It was paid: built or looked at again, nothing is asked of the pool.
+        again = road.build("--end", end_of(3), "--epoch", 3, "--force", "--pot", held)
+        assert again.code == 0, again.err
+        assert road.sign("--dry-run").code == 0
+
+    def test_the_pots_of_all_epochs_to_come_count(self, road: Road) -> None:
+        held = pay_fees(road)
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
+        half = held // 2 + 1
+        both = road.build("--every", "1h", "--until", end_of(4), "--pot", half, "--json")
+        assert both.code == 1
+        assert both.error["message"].startswith("epoch 4 grants a bonus pot of")
+        assert both.error["message"].endswith(f", {format_micro(half)} of that for earlier epochs")
+        assert f"--pot {held - half}`" in both.error["hint"]
+        assert published_numbers(road.epochs) == [1, 2]
+        assert road.build("--end", end_of(3), "--pot", half).code == 0
+        later = road.build("--end", end_of(4), "--pot", half, "--json", epoch=4)
+        assert later.error["message"] == both.error["message"]
+        assert road.build("--end", end_of(4), "--pot", held - half, epoch=4).code == 0
+
+    def test_without_a_node(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+        held, rate = pay_fees(road), road.rate
+        monkeypatch.setenv(ENV_RPC_URL, f"http://127.0.0.1:{free_port()}")
+        built = road.build("--end", end_of(3), "--rate-q24", rate, "--pot", held + 1)
+        assert built.code == 0, built.err
+        assert "warning: the bonus pot is not compared with the fee pool" in built.err
+        monkeypatch.delenv(ENV_RPC_URL)
+        signed = road.sign("--rate-q24", rate, "--json")
+        assert signed.code == 0, signed.err
+        assert (signed.document["pot_micro"], signed.document["pot_compared_with"]) == (held + 1, None)
+        assert f"bonus pot {format_micro(held + 1)}: not compared with what the fee pool holds" in signed.err
+
+
+def pay_fees(road: Road) -> int:
+    """Let a member pay, and return what the fee leaves in the bonus pot, micro-credits."""
+    world = road.world
+    member, payments = world.address("member1"), world.timebank.credit_payments
+    proof = account_proof(read_epoch(road.epochs, 2), bytes.fromhex(member[2:]))
+    world.send("stranger", world.timebank.credit_distributor.claim(proof.leaf, proof.siblings))
+    amount = world.timebank.attention_credit.balance_of(member)
+    world.send("member1", world.timebank.attention_credit.approve(payments.address, amount))
+    world.send("member1", payments.pay(world.address("payee"), amount, bytes(32)))
+    held = world.timebank.fee_pool.bonus()
+    assert held > 1
+    return held
+
+
 class TestSetFloat:
     @pytest.mark.parametrize("step", ["0.000001", "0.000005"])
     def test_a_step_that_never_moves_the_rate_is_refused(self, road: Road, step: str) -> None:
@@ -278,6 +373,34 @@ class TestSetFloat:
             assert refused.code == 2
             assert "the rate never moves" in refused.error["message"]
             assert "at least 0.000006 credits" in refused.error["hint"]
+
+    def test_a_rate_that_never_moves_is_refused(self, road: Road) -> None:
+        sender = ("--from", road.world.address("governor"), "--yes", "--json")
+        block = road.world.connection.block_number()
+        for command in (
+            ["set-rate", MIN_RATE_Q24 - 1],
+            ["deploy", "--float-step", 100, "--rate", MIN_RATE_Q24 - 1, *DEPLOY],
+        ):
+            refused = run("chain", *command, *sender)
+            assert (refused.code, refused.error["code"]) == (2, "UsageError")
+            assert "a rate of 7 (Q24) never moves" in refused.error["message"]
+            assert "at least 8" in refused.error["hint"]
+        assert road.world.connection.block_number() == block
+        assert run("chain", "set-rate", MIN_RATE_Q24, *sender, "--dry-run").code == 0
+        deploy = ("chain", "deploy", "--rate", MIN_RATE_Q24 - 1, *DEPLOY, *sender, "--dry-run")
+        assert run(*deploy).code == 0, "a fixed rate may be as small as it likes"
+
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
+        assert run("chain", "set-rate", MIN_RATE_Q24 - 1, *sender, "--dry-run").code == 0
+        road.world.govern(road.world.timebank.rate_oracle.set_rate(MIN_RATE_Q24 - 1))
+        refused = run("chain", "set-float", 100, *sender)
+        assert refused.code == 2
+        assert "a rate of 7 (Q24) never moves" in refused.error["message"]
+
+        # The contract takes it: what it shows then is that nothing moves.
+        road.world.govern(road.world.timebank.rate_float.set_float(STEP))
+        shown = run("chain", "status", "--json").document["float"]
+        assert (shown["lowest_rate_q24"], shown["highest_rate_q24"]) == (7, 7)
 
     def test_what_is_so_already_is_left_alone(self, road: Road) -> None:
         block = road.world.connection.block_number()
@@ -303,7 +426,7 @@ class TestSetFloat:
         assert run("chain", "set-float", "50", "--anew", *sender).document["state"] == "done"
         after = road.world.timebank.rate_float.floating()
         assert (after.step, after.base_rate_q24, after.excess) == (STEP, before.rate_q24, 0)
-        govern(road.world, road.world.timebank.rate_float.set_float(0))
+        road.world.govern(road.world.timebank.rate_float.set_float(0))
         fixed = run("chain", "set-float", "0")
         assert "its float: fixed" in fixed.err
 
@@ -319,7 +442,7 @@ class TestSetFloat:
         text = run("chain", "set-float", "20", *sender, "--dry-run")
         assert f"warning: {small}" in text.err
         assert f"warning: {free}" in text.err
-        govern(road.world, road.world.timebank.service_escrow.set_service_fee(1))
+        road.world.govern(road.world.timebank.service_escrow.set_service_fee(1))
         wide = run("chain", "set-float", str(mint // 10**6 + 1), *sender, "--dry-run", "--json")
         assert wide.document["warnings"] == []
         assert run("chain", "set-float", "0", *sender, "--dry-run", "--json").document["warnings"] == []
@@ -384,7 +507,7 @@ def test_status(road: Road) -> None:
     assert "paused proposals, borrowing, leasing, trading, ordering" in " ".join(
         run("chain", "status").out.split()
     )
-    govern(road.world, road.world.timebank.rate_float.set_float(0))
+    road.world.govern(road.world.timebank.rate_float.set_float(0))
     fixed = run("chain", "status", "--json").document["float"]
     assert (fixed["floats"], fixed["lowest_rate_q24"], fixed["max_move_micro"]) == (False, None, None)
     assert "its float fixed" in " ".join(run("chain", "status").out.split())

@@ -239,7 +239,7 @@ class TestCheck:
 
     def test_paused(self, stage: Stage) -> None:
         path, world = offered(stage), stage.world
-        world.send("guardian", world.timebank.credit_lease.set_leasing_paused(True))
+        world.send("guardian", world.timebank.credit_lease.pause_leasing())
         assert names(path) == ["LeasingPaused"]
 
     def test_spent(self, stage: Stage) -> None:

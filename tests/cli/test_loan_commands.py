@@ -73,7 +73,10 @@ DAY, WEEK = 86_400, 7 * 86_400
         ("chain", "bank", "set-release", "300d"),
         ("chain", "bank", "set-release", "7776001s"),
         ("chain", "bank", "add-term", "--duration", "long", "--multiplier", "1000"),
+        ("chain", "bank", "set-split", "4000/4000/2001"),
+        ("chain", "bank", "set-split", "all"),
         ("chain", "pause", "--what", "everything"),
+        ("chain", "resume", "--what", "everything"),
     ],
 )
 def test_wrong_usage_asks_no_chain(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +271,7 @@ class TestOnReceipt:
         assert stage.refused("member1", *command, "1", "--receipt", receipt) == "BorrowingPaused"
         refused = run("loan", "quote", "1", "--receipt", receipt, "--json")
         assert (refused.code, refused.document["refused"]["code"]) == (3, "BorrowingPaused")
-        stage.done("guardian", "chain", "pause", "--what", "borrowing", "--resume")
+        stage.govern("chain", "resume", "--what", "borrowing")
         stage.done("member1", *command, "1", "--receipt", receipt, "--to", stage.world.address("payee"))
         assert stage.balance("payee") == 1_000_000
 
@@ -570,6 +573,13 @@ class TestGovernance:
             stage.refused("stranger", "chain", "bank", "set-fee", "income", 1) == "AccessManagedUnauthorized"
         )
 
+    def test_split(self, stage: Stage) -> None:
+        split = stage.world.timebank.fee_pool.split()
+        same = "/".join(map(str, split))
+        assert stage.done("governor", "chain", "bank", "set-split", same)["state"] == "unchanged"
+        stage.govern("chain", "bank", "set-split", "1000/2000/7000")
+        assert stage.world.timebank.fee_pool.split() == (1_000, 2_000, 7_000)
+
     def test_pausing(self, stage: Stage) -> None:
         timebank = stage.world.timebank
         paused = stage.done("guardian", "chain", "pause")
@@ -578,7 +588,7 @@ class TestGovernance:
         stage.done("guardian", "chain", "pause", "--what", "leasing")
         assert timebank.credit_lease.leasing_paused()
         assert not timebank.credit_lending.books().paused
-        stage.done("guardian", "chain", "pause", "--what", "leasing", "--resume")
+        stage.govern("chain", "resume", "--what", "leasing")
         assert not timebank.credit_lease.leasing_paused()
         refused = stage.refused("stranger", "chain", "pause", "--what", "borrowing")
         assert refused == "AccessManagedUnauthorized"

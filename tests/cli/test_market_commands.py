@@ -197,6 +197,16 @@ class TestOrders:
         quote = stage.told("market", "quote", path, "4")
         assert (quote["missing_micro"], len(quote["bad_lines"])) == (0, 4)
         assert stage.done("member1", "market", "fill", path, "4")["filled"]["credits_micro"] == 4_000_000
+        path.write_text("\n".join([*["{"] * 1_003, good]))
+        told = stage.told("market", "book", path)
+        assert [one["line"] for one in told["orders"]] == [1_004]
+        assert (len(told["bad_lines"]), told["more_bad_lines"]) == (1_000, 3)
+        quote = run("market", "quote", path, "1", "--json").document
+        assert (len(quote["bad_lines"]), quote["more_bad_lines"]) == (1_000, 3)
+        text = run("market", "book", path).out
+        assert "line 1000 is dead" in text
+        assert "line 1001 is dead" not in text
+        assert "and 3 more lines are no orders" in text
         path.write_text("\n\n{\n[]\n")
         ran = run("market", "book", path, "--json")
         assert (ran.code, ran.error["code"]) == (1, "TradeOrderError")
@@ -238,7 +248,7 @@ class TestBook:
         assert "2 of 8 orders can be filled" in text.out
         stage.done("guardian", "chain", "pause", "--what", "trading")
         assert set(codes(stage, path)) == {"TradingPaused"}
-        stage.done("guardian", "chain", "pause", "--what", "trading", "--resume")
+        stage.govern("chain", "resume", "--what", "trading")
         credit = stage.world.timebank.attention_credit
         stage.world.send("member3", credit.approve(exchange.address, 400_000))
         entry = stage.told("market", "book", path)["orders"][0]
@@ -317,7 +327,14 @@ class TestQuoteAndFill:
         assert world.connection.balance_wei(world.address("member3")) - coin == 2 * 10**16
         orders = stage.told("market", "book", path)["orders"]
         assert [one["left_micro"] for one in orders] == [1_000_000, 0]
-        assert orders[1]["refusal"]["code"] == "BadFill"
+        assert orders[1]["refusal"] == {
+            "code": "BadFill",
+            "message": "nothing is left of the order: all its credits were exchanged already",
+        }
+        more = run("market", "fill", path, "1.5", "--order", 1, "--from", world.address("member1"), "--json")
+        assert more.error["message"] == (
+            "only 1.000000 credits of the order are left, you want at least 1.500000"
+        )
 
         statement = stage.told("wallet", "statement", world.address("member1"))["movements"][-2:]
         assert [(one["kind"], one["amount_micro"], one["fee_micro"]) for one in statement] == [
@@ -398,6 +415,10 @@ class TestQuoteAndFill:
     def test_buy_with_a_token(self, stage: Stage) -> None:
         token, path, world = another_token(stage), stage.folder / "book.jsonl", stage.world
         sold(stage, "2", "5", "--token", token.address)
+        none = run("market", "quote", path, "2", "--side", "sell", "--json")
+        assert (none.code, none.error["code"]) == (2, "UsageError")
+        assert none.error["message"] == "you want to sell credits, and no order in this book buys any"
+        assert "make an order yourself: timebank market sell" in none.error["hint"]
         send(world.connection, SIGNERS["member1"], token.transfer(NOBODY, 997_000_000))
         command = ["market", "fill", path, "2"]
         assert stage.refused("member1", *command) == "TradeOrderError"
@@ -405,6 +426,13 @@ class TestQuoteAndFill:
         assert [one["call"] for one in done["transactions"]] == ["ERC20.approve", "CreditExchange.fill"]
         assert token.balance_of(world.address("member3")) == 3_000_000
         assert token.allowance(world.address("member1"), world.timebank.credit_exchange.address) == 0
+        sold(stage, "2", "0.02")
+        several = run("market", "quote", path, "2", "--json")
+        assert several.error["message"] == (
+            "2 different tokens can be exchanged for credits in this book, and it is not said which one you "
+            "want to pay with"
+        )
+        assert "--token" in several.error["hint"]
 
 
 @pytest.mark.anvil

@@ -27,7 +27,6 @@ from timebank_chain.chain.contract import selector
 from timebank_chain.chain.deployment import deploy
 from timebank_chain.chain.powers import PUBLIC_ROLE
 from timebank_chain.chain.roles import RESTRICTED
-from timebank_chain.chain.transactions import Call
 from timebank_chain.config import ENV_DEPLOYMENT, ENV_RPC_URL
 
 pytestmark = pytest.mark.anvil
@@ -66,14 +65,6 @@ def functions(document: dict[str, Any], name: str) -> set[tuple[str, str]]:
     return {(one["contract"], one["function"]) for one in role(document, name)["powers"]}
 
 
-def govern(world: World, call: Call) -> None:
-    """As the governor: schedule, wait, execute."""
-    timebank, governor = world.timebank, SIGNERS["governor"]
-    timebank.send(governor, timebank.access_manager.schedule(call))
-    world.connection.advance_time(601)
-    timebank.send(governor, timebank.access_manager.execute(call))
-
-
 class TestAsDeployed:
     def test_roles_and_nobody_and_everybody(self, place: World) -> None:
         told = powers()
@@ -97,12 +88,21 @@ class TestAsDeployed:
             ("GOVERNOR", "governor", 600),
             ("GUARDIAN", "guardian", 0),
             ("REGISTRAR", "registrar", 0),
+            ("CANCELLER", "canceller", 0),
         ):
             members = [{"account": place.address(holder), "delay": delay}]
             assert role(told, name)["members"] == members
             assert role(told, name)["admin"] == "ADMIN"
-        assert role(told, "GOVERNOR")["guardian"] == "GUARDIAN"
-        assert ("AccessManager", "cancel") in functions(told, "GUARDIAN")
+        assert role(told, "GOVERNOR")["canceller"] == "CANCELLER"
+        assert ("AccessManager", "cancel") in functions(told, "CANCELLER")
+        # New risk is paused by the guardian, who can do nothing else.
+        assert functions(told, "GUARDIAN") == {
+            ("RateOracle", "pauseProposals"),
+            ("CreditLending", "pauseBorrowing"),
+            ("CreditLease", "pauseLeasing"),
+            ("CreditExchange", "pauseTrading"),
+            ("ServiceEscrow", "pauseOrdering"),
+        }
 
         nobody = {(one["contract"], one["function"]): tuple(one["callers"]) for one in told["nobody"]}
         governed = {contract for contract, _ in RESTRICTED} - {"AccessManager"}
@@ -157,7 +157,7 @@ class TestAsDeployed:
         for words in (
             f"GUARDIAN: {place.address('guardian')} (at once)",
             f"GOVERNOR: {place.address('governor')} (10m)",
-            "stop or resume new proposals",
+            "stop new proposals",
             "done once, never again",
             "No role has any say in AttentionCredit",
             "3 of 5",
@@ -170,18 +170,18 @@ class TestAfterChanges:
         timebank = place.timebank
         manager, payments = timebank.access_manager, timebank.credit_payments.address
         set_fee = selector("CreditPayments", "setFee")
-        govern(place, manager.set_function_role(payments, [set_fee], REGISTRAR_ROLE))
-        govern(place, manager.grant_role(GUARDIAN_ROLE, place.address("member1"), 60))
-        govern(place, manager.revoke_role(GUARDIAN_ROLE, place.address("guardian")))
-        collect = selector("CreditLending", "setBorrowingPaused")
-        govern(place, manager.set_function_role(timebank.credit_lending.address, [collect], PUBLIC_ROLE))
+        place.govern(manager.set_function_role(payments, [set_fee], REGISTRAR_ROLE))
+        place.govern(manager.grant_role(GUARDIAN_ROLE, place.address("member1"), 60))
+        place.govern(manager.revoke_role(GUARDIAN_ROLE, place.address("guardian")))
+        collect = selector("CreditLending", "pauseBorrowing")
+        place.govern(manager.set_function_role(timebank.credit_lending.address, [collect], PUBLIC_ROLE))
         waiting = timebank.rate_oracle.set_bond(5)
         place.send("governor", manager.schedule(waiting))
         told = powers()
         assert ("CreditPayments", "setFee") in functions(told, "REGISTRAR")
         assert ("CreditPayments", "setFee") not in functions(told, "GOVERNOR")
         assert role(told, "GUARDIAN")["members"] == [{"account": place.address("member1"), "delay": 60}]
-        assert "setBorrowingPaused(bool)" in told["everybody"]["CreditLending"]
+        assert "pauseBorrowing()" in told["everybody"]["CreditLending"]
         assert [(one["contract"], one["function"], one["caller"]) for one in told["waiting"]] == [
             ("RateOracle", "setBond", place.address("governor"))
         ]
@@ -190,7 +190,7 @@ class TestAfterChanges:
     def test_a_closed_contract(self, place: World) -> None:
         manager = place.timebank.access_manager
         call = manager._write("setTargetClosed", target=place.timebank.credit_lease.address, closed=True)
-        govern(place, call)
+        place.govern(call)
         told = powers()
         closed = {one["contract"] for each in told["roles"] for one in each["powers"] if one["closed"]}
         assert closed == {"CreditLease"}
@@ -201,7 +201,7 @@ class TestRefused:
         other = deploy(place.connection, SIGNERS["deployer"], plan()).contracts["AccessManager"].address
         manager = place.timebank.access_manager
         call = manager._write("updateAuthority", target=place.timebank.fee_pool.address, newAuthority=other)
-        govern(place, call)
+        place.govern(call)
         ran = run("chain", "powers", "--json")
         assert (ran.code, ran.error["code"]) == (3, "CheckFailed")
         assert "FeePool obeys the manager at" in ran.error["message"]

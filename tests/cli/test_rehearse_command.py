@@ -5,6 +5,7 @@
     files alone ...... the policy they have: bit for bit; another: winners, losers, Gini, mint; as text
     with a chain ..... epochs checked against it, fees estimated by what everybody is credited
     rates ............ kept as recorded; that they would move is said, unless all is the same or fixed
+    initial rate ..... another one changes nothing: said with the rate in force, as text and JSON
     refused .......... unknown and contradictory fields, a missing epoch, a wrong range, no epochs
 """
 
@@ -21,6 +22,7 @@ import pytest
 from tests.cli.bank_stage import Stage, run
 from tests.epoch.sample import policy, publish_all
 from timebank_chain.epoch import read_epoch
+from timebank_chain.units import Q24, format_rate
 from timebank_chain.valuation import load_policy, policy_document, policy_to_json
 from timebank_chain.valuation.inequality import measure
 
@@ -76,6 +78,25 @@ class TestFilesAlone:
         assert "A rehearsal keeps the recorded rates" in help_text
         for words in ("over epochs 2 to 3", "Who would win most", "0 lose 0.000000", "Gini of the standings"):
             assert words in text.out
+
+    def test_another_initial_rate_counts_for_nothing_and_is_told(self, epochs: Path, today: Path) -> None:
+        then, mine = policy().initial_rate_q24, 5 * Q24
+        ours = read_epoch(epochs, 3).header.rate_q24
+        other = changed(today, initial_rate_q24=mine)
+        told = run("policy", "rehearse", "--with", other, "--epochs", epochs, "--json").document
+        assert told["identical"], "the recorded rates are kept"
+        note = told["initial_rate"].pop("note")
+        assert told["initial_rate"] == {"published_q24": then, "rehearsed_q24": mine, "applied": False}
+        assert note.startswith(f"the initial rate 5.000000 (Q24 {mine}) of the rehearsed policy")
+        assert f"(today's: {format_rate(then)}) changes nothing here" in note
+        assert f"(epoch 3: {format_rate(ours)})" in note
+        assert "only a new deployment begins with its policy's" in note
+        text = run("policy", "rehearse", "--with", other, "--epochs", epochs)
+        assert f"note: {note}" in " ".join(text.out.split())
+
+        same = run("policy", "rehearse", "--with", today, "--epochs", epochs, "--json").document
+        assert same["initial_rate"]["note"] is None
+        assert "initial rate" not in run("policy", "rehearse", "--with", today, "--epochs", epochs).out
 
 
 @pytest.mark.anvil

@@ -475,5 +475,5 @@ class TestGovernance:
         assert market.refused("member3", "service", "order", 1) == "OrderingPaused"
         assert market.refused("member1", "service", "accept", 1) == "OrderingPaused"
         assert step(market, "member2", "cancel", 1) == "cancelled"
-        market.done("guardian", "chain", "pause", "--what", "ordering", "--resume")
+        market.govern("chain", "resume", "--what", "ordering")
         assert not escrow.ordering_paused()

@@ -100,7 +100,9 @@ def keys(folder: Path, roles: Sequence[str]) -> KeystoreWallets:
 @pytest.fixture
 def home(tmp_path: Path, anvil: Connection, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person's folder: wallets of every role and the variables that point at them."""
-    wallets = keys(tmp_path, ["deployer", "governor", "guardian", "registrar", "member1", "stranger"])
+    wallets = keys(
+        tmp_path, ["deployer", "governor", "guardian", "registrar", "canceller", "member1", "stranger"]
+    )
     (tmp_path / "password").write_text("the password\n")
     for name in (ENV_FROM, ENV_KEYSTORE, ENV_EPOCHS, ENV_DEPLOYMENT):
         monkeypatch.delenv(name, raising=False)
@@ -389,8 +391,58 @@ class TestChain:
         _, world = deployed
         assert run("chain", "pause", *sender("guardian"), "--yes").code == 0
         assert world.timebank.rate_oracle.proposals_paused()
-        assert run("chain", "pause", "--resume", *sender("guardian"), "--yes").code == 0
+        refused = run("chain", "resume", *sender("guardian"), "--yes", "--json")
+        assert refused.error["code"] == "AccessManagedUnauthorized"
+        self.govern(world, "resume")
         assert not world.timebank.rate_oracle.proposals_paused()
+        again = run("chain", "resume", *sender("governor"), "--yes", "--json").document
+        assert (again["state"], again["sent"]) == ("unchanged", False)
+
+    def test_bond_and_window(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        oracle = world.timebank.rate_oracle
+        self.govern(world, "set-bond", "0.5")
+        self.govern(world, "set-window", "2h")
+        assert (oracle.bond_wei(), oracle.challenge_window()) == (5 * 10**17, 7_200)
+        governor = [*sender("governor"), "--yes", "--json"]
+        for setting in (["set-bond", "0.50"], ["set-window", "120m"]):
+            assert run("chain", *setting, *governor).document["state"] == "unchanged"
+        for text, words in (
+            ("10m", "never be voided"),  # the governor's own delay
+            ("299s", "never be voided"),
+            ("0s", "TIME"),
+            ("1y", "TIME"),
+            ("-1h", ""),
+        ):
+            refused = run("chain", "set-window", text, *governor)
+            assert refused.code == 2, text
+            assert words in refused.out + refused.err
+        for text in ("-1", "0.0000000000000000001", "much", "1e30"):
+            assert run("chain", "set-bond", text, *governor).code == 2, text
+
+    def test_cancel(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        rate = world.timebank.rate_oracle.rate_q24()
+        setting = ["chain", "set-rate", rate + 1, *sender("governor"), "--yes", "--json"]
+        assert run(*setting).document["state"] == "scheduled"
+        (waiting,) = run("chain", "powers", "--json").document["waiting"]
+        shown = waiting["operation_id"][:10]
+        assert f"{shown}" in run("chain", "powers").out
+        cancel = ["chain", "cancel", shown, "--yes", "--json"]
+        refused = run(*cancel, *sender("guardian"))
+        assert refused.error["code"] == "AccessManagerUnauthorizedCancel"
+        done = run(*cancel, *sender("canceller"))
+        assert done.code == 0, done.out + done.err
+        assert {name: done.document[name] for name in waiting} == waiting
+        assert run("chain", "powers", "--json").document["waiting"] == []
+        world.connection.advance_time(601)
+        assert run(*setting).document["state"] == "scheduled", "it waits from the start"
+        assert world.timebank.rate_oracle.rate_q24() == rate
+        assert run(*cancel[:-1], *sender("governor")).code == 0, "who scheduled it may, too"
+        gone = run(*cancel, *sender("canceller"))
+        assert (gone.code, gone.error["code"]) == (1, "NotScheduled")
+        for text in ("0x1c9e", "nothing", "0x" + "g" * 8, "0x" + "0" * 65):
+            assert run("chain", "cancel", text, *sender("canceller"), "--yes", "--json").code == 2
 
 
 class TestKeys:
@@ -514,7 +566,7 @@ class TestMoney:
     def test_link_can_be_rejected(self, deployed: tuple[Path, World]) -> None:
         link = ["wallet", "link"]
         assert run(*link, "request", "bob", PAYEE, *sender("registrar"), "--yes").code == 0
-        assert run(*link, "reject", "bob", *sender("guardian"), "--yes").code == 0
+        assert run(*link, "reject", "bob", *sender("canceller"), "--yes").code == 0
         assert run(*link, "show", "bob", "--json").document["requested"] is None
 
 

@@ -5,6 +5,7 @@ timebank demo
     ends green, exit 0, and its JSON adds up
     tells the bank's chapter: deposit, loan, lease, due day, default, recovery
     tells the market's chapter: a service paid and rated, a quarrel that time ends
+    lets the rate float: each move redone by hand, each epoch valued at the rate before it, the audit's moves
     keeps what --keep names, and refuses to overwrite it
   on a real anvil ....................... ends green; a stranger's `timebank audit` on what was kept too
   on the libuv history through a mapping, on both Stack Exchange dumps ... ends green
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,7 @@ import pytest
 
 from tests.activity.builders import research_data
 from tests.demo.community import community
+from timebank_chain.spec.floating_rate import bounded_move, excess_after, rate
 
 TIMEBANK = Path(sys.executable).with_name("timebank")
 pytestmark = pytest.mark.e2e
@@ -97,12 +100,38 @@ def the_market_is_whole(story: dict[str, Any]) -> None:
     assert offered == bought + rest > bought > 0
 
 
+def the_value_floats(story: dict[str, Any]) -> None:
+    """From the second epoch on each moves the rate, by the formula, from where the one before left it."""
+    moves, epochs = story["rates"], story["epochs"]
+    assert [move["epoch"] for move in moves] == [epoch["epoch"] for epoch in epochs[1:]]
+    base = rate_now = moves[0]["previous_rate_q24"]
+    step, excess = epochs[0]["total_mint_micro"], 0
+    for move, epoch in zip(moves, epochs[1:], strict=True):
+        assert move["minted_micro"] == epoch["total_mint_micro"]
+        excess = excess_after(excess, step, move["spent_micro"], move["minted_micro"])
+        moved = bounded_move(rate_now, rate(base, excess, step))
+        assert (move["previous_rate_q24"], move["excess_micro"], move["rate_q24"]) == (
+            rate_now,
+            excess,
+            moved,
+        )
+        assert moved != rate_now
+        rate_now = moved
+    paid = story["movements"][1]["amount_micro"]
+    assert story["movements"][1]["kind"] == "payment"
+    assert moves[0]["spent_micro"] >= paid > 0
+    (check,) = (check for check in story["audit"]["checks"] if check["number"] == "A54")
+    assert check["evidence"]["moves"] == len(moves) == 3
+    assert (check["evidence"]["step"], check["evidence"]["rate_q24"]) == (step, rate_now)
+
+
 def test_a_small_community_on_the_embedded_chain(repository: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     story = told("demo", "--repo", str(repository), "--keep", str(kept))
     adds_up(story)
     the_bank_is_whole(story)
     the_market_is_whole(story)
+    the_value_floats(story)
     assert story["linked"] is not None, "the fourth person gets a wallet later"
     assert len(story["epochs"]) == 4
     for name in ("activity.parquet", "rejects.csv", "members.csv", "deployment.json", "story.json"):
@@ -121,6 +150,17 @@ def test_people_read_tables_and_a_verdict(repository: Path) -> None:
     for words in ("The epochs", "Who earned what", "Why: the receipt of", "under the account root", "GREEN:"):
         assert words in done.stdout
     assert "signed by 2 of 3" in done.stderr
+    assert "The value that floats" in done.stdout
+    told_move = (
+        r"After epoch 2 the rate (falls|rises) by \d+\.\d\d %, from 1\.000000 to \d\.\d{6} credits per value"
+    )
+    assert re.search(told_move, " ".join(done.stdout.split()))
+
+
+def test_a_single_epoch_has_no_rate_to_move(repository: Path) -> None:
+    story = told("demo", "--repo", str(repository), "--epochs", "1")
+    assert story["ok"], story["verdict"]
+    assert story["rates"] == []
 
 
 def test_on_anvil_a_stranger_can_audit_afterwards(repository: Path, tmp_path: Path, anvil_url: str) -> None:
@@ -129,6 +169,7 @@ def test_on_anvil_a_stranger_can_audit_afterwards(repository: Path, tmp_path: Pa
     adds_up(story)
     the_bank_is_whole(story)
     the_market_is_whole(story)
+    the_value_floats(story)
     audit = told(
         "audit", "--rpc-url", anvil_url, "--deployment", str(kept / "deployment.json"),
         "--epochs", str(kept / "epochs"),

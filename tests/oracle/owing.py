@@ -15,13 +15,12 @@ from pathlib import Path
 
 from tests.chain_fixtures import snapshot
 from tests.oracle.stage import EPOCH_MS, Stage, set_stage
-from tests.world import SIGNERS, World
+from tests.world import SIGNERS
 from timebank_chain.chain.bank_plan import RiskPlan
 from timebank_chain.chain.claiming import prove_account
 from timebank_chain.chain.connection import connect
 from timebank_chain.chain.credit_lease import LeaseOffer
 from timebank_chain.chain.lease_offers import sign_offer
-from timebank_chain.chain.transactions import Call
 from timebank_chain.oracle.daemon import Did, OracleDaemon
 from timebank_chain.units import MicroCredit
 from timebank_chain.valuation import policy_head_call
@@ -60,14 +59,6 @@ def tend(daemon: OracleDaemon, ticks: int = 10) -> None:
     raise AssertionError("there is always more to tend")
 
 
-def govern(world: World, call: Call) -> None:
-    for _ in range(3):
-        if world.timebank.govern(SIGNERS["governor"], call).state == "done":
-            return
-        world.connection.advance_time(2)
-    raise AssertionError("governance does not get there")
-
-
 def set_owing(folder: Path) -> Owing:
     """Live through an epoch and a day."""
     stage = set_stage(connect(), folder)
@@ -82,8 +73,8 @@ def set_owing(folder: Path) -> Owing:
         stage.act(f"act {second}", f"member{second % 3 + 1}", second)
     world.connection.advance_time(EPOCH_MS // 1_000 + 2)
     stage.run_until(stage.daemon(upkeep=False), 1)
-    world.send("guardian", timebank.rate_oracle.set_proposals_paused(True))
-    govern(world, pool.set_risk(RiskPlan(standing_term=DAY, grace=0)))
+    world.send("guardian", timebank.rate_oracle.pause_proposals())
+    world.govern(pool.set_risk(RiskPlan(standing_term=DAY, grace=0)))
     world.send("stranger", pool.accept_policy(policy_head_call(stage.policy)))
     one, two, three = (world.address(f"member{number}") for number in (1, 2, 3))
 
@@ -116,6 +107,6 @@ def set_owing(folder: Path) -> Owing:
     world.send("member3", credit.approve(timebank.credit_payments.address, 8_000_000))
     world.send("member3", timebank.credit_payments.pay(world.address("payee"), 8_000_000))
     world.send("member3", credit.transfer(pool.address, 1_500_000))
-    govern(world, pool.set_risk(RiskPlan(5_000, 6_000, standing_term=DAY, grace=0)))
+    world.govern(pool.set_risk(RiskPlan(5_000, 6_000, standing_term=DAY, grace=0)))
     world.connection.advance_time(DAY + 60)
     return Owing(stage, snapshot(world.connection))

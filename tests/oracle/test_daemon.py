@@ -474,10 +474,10 @@ def test_a_folder_of_another_history_stops(stage: Stage) -> None:
 def test_waits_while_proposals_are_paused(stage: Stage) -> None:
     past_end(stage)
     oracle = stage.world.timebank.rate_oracle
-    stage.world.send("guardian", oracle.set_proposals_paused(True))
+    stage.world.send("guardian", oracle.pause_proposals())
     daemon = stage.daemon()
     assert daemon.tick().did is Did.PAUSED
-    stage.world.send("guardian", oracle.set_proposals_paused(False))
+    stage.world.govern(oracle.resume_proposals())
     assert daemon.tick().did is Did.PROPOSED
 
 

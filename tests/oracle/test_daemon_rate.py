@@ -14,12 +14,9 @@ from itertools import pairwise
 import pytest
 
 from tests.oracle.stage import EPOCH_MS, Stage
-from tests.world import SIGNERS
 from timebank_chain.audit.run import run_audit
 from timebank_chain.chain.events import read_events
 from timebank_chain.chain.float_events import RateMoved
-from timebank_chain.chain.system import GovernanceState
-from timebank_chain.chain.transactions import Call
 from timebank_chain.epoch import build_epoch, publish, read_epoch
 from timebank_chain.oracle.daemon import Did
 from timebank_chain.oracle.intake import read_intake
@@ -33,16 +30,6 @@ STEP = 2_000_000_000
 #: What is spent during each epoch, micro-credits paid to and fro: nothing, too much for one move, about what
 #: is minted, less.
 SPENT: tuple[tuple[int, ...], ...] = ((), (300_000_000,) * 4, (350_000_001, 340_000_000), (123_456_789,))
-
-
-def govern(stage: Stage, call: Call) -> None:
-    """Schedule a change, let the stage's delay of a second pass, execute it."""
-    world = stage.world
-    step = world.timebank.govern(SIGNERS["governor"], call)
-    if step.state is GovernanceState.SCHEDULED:
-        world.connection.advance_time(2)
-        step = world.timebank.govern(SIGNERS["governor"], call)
-    assert step.state is GovernanceState.DONE
 
 
 def past_end(stage: Stage, epoch: int) -> None:
@@ -64,7 +51,7 @@ def spend(stage: Stage, amounts: tuple[int, ...]) -> None:
 @pytest.fixture
 def floating(stage: Stage) -> Stage:
     """The stage, with a rate that floats from its first epoch on."""
-    govern(stage, stage.world.timebank.rate_float.set_float(STEP))
+    stage.world.govern(stage.world.timebank.rate_float.set_float(STEP))
     return stage
 
 

@@ -65,6 +65,8 @@ class Walk:
         self.pool_address = pool
         self.members = [world.address(role) for role in MEMBERS]
         self.roles = (world.address("governor"), world.address("guardian"))
+        self.manager_address = timebank.access_manager.address
+        self.governance_delay = timebank.deployment.plan.governance_delay
         self.credit = AttentionCredit()
         bank, lending = timebank.time_bank.address, timebank.credit_lending.address
         split = timebank.fee_pool.split()
@@ -148,10 +150,8 @@ class Walk:
             return "setStock", caller, arguments, "set_stock", arguments, False
         if kind < 0.06:
             self.approve(draw.choice(self.members), draw.choice((50, MAX_UINT256, MAX_UINT256, MAX_UINT256)))
-        if kind < 0.08:
-            paused = not spec.ordering_paused and draw.random() < 0.3
-            caller = self.roles[1] if draw.random() < 0.9 else draw.choice(self.members)
-            return "setOrderingPaused", caller, (paused,), "set_ordering_paused", (paused,), False
+        if kind < 0.08 and (spec.ordering_paused or draw.random() < 0.3):
+            return self.pause_or_resume()
         if kind < 0.2 or (len(still) < 5 and kind < 0.6):
             if usable and draw.random() < 0.9:
                 listing_id = draw.choice(usable)
@@ -162,6 +162,21 @@ class Walk:
             return "placeOrder", caller, call, "place_order", (listing_id, proposal), True
         self.order_id = draw.choice(still) if still and kind < 0.9 else draw.randint(1, len(spec.orders) + 1)
         return self.act(spec.order_of(self.order_id))
+
+    def pause_or_resume(self) -> tuple[str, str, tuple[Any, ...], str, tuple[Any, ...], bool]:
+        """The guardian pauses at once, the governor resumes what it has scheduled; others are refused."""
+        governor, guardian = self.roles
+        if not self.spec.ordering_paused:
+            caller = guardian if self.draw.random() < 0.9 else self.draw.choice(self.members)
+            return "pauseOrdering", caller, (), "pause_ordering", (), False
+        caller = governor if self.draw.random() < 0.9 else self.draw.choice((guardian, *self.members))
+        if caller == governor:
+            data = encode(
+                "AccessManager", "schedule", self.address, encode("ServiceEscrow", "resumeOrdering"), 0
+            )
+            assert self.evm.call(governor, self.manager_address, data).succeeded
+            self.evm.next_block(self.governance_delay)
+        return "resumeOrdering", caller, (), "resume_ordering", (), False
 
     def act(self, order: Order) -> tuple[str, str, tuple[Any, ...], str, tuple[Any, ...], bool]:
         draw, number = self.draw, self.order_id

@@ -5,7 +5,7 @@ solidity parity
 ├── quality: ranks, quality, bands, value                 spec, valuation == Quality.sol
 ├── fairness: counted value and mint                      spec, valuation == Fairness.sol
 ├── rates: utilisation, adaptation, rate, growth          spec == AdaptiveRate.sol
-├── floats: rate, excess after an epoch, rate there        spec == FloatingRate.sol
+├── floats: rate, excess after an epoch, rate there, move  spec == FloatingRate.sol
 ├── shares: both ways, both roundings                     spec == ShareMath.sol
 ├── leaves: both kinds, maxima and random                 spec, epoch == EpochTree.sol
 ├── proofs: honest, and with one bit flipped              spec, epoch == EpochTree.sol
@@ -263,17 +263,19 @@ def test_floats(call: Call) -> None:
     for at in range(0, INPUTS, 5_000):
         part = [words(column[at : at + 5_000]) for column in (step, base, place, demand, supply)]
         data = array_call("floats((uint64,uint64,uint64,uint64,uint64)[])", 5_000, rows(*part))
-        found += read_rows(call(data), 3)
+        found += read_rows(call(data), 4)
     expected = []
     for one, start, at, spent, minted in zip(
         *(column.tolist() for column in (step, base, place, demand, supply)), strict=True
     ):
         excess = (8 * one * at >> 64) - 4 * one
         after = floating_rate.excess_after(excess, one, spent, minted)
-        rates = [floating_rate.rate(start, where, one) for where in (excess, after)]
-        expected.append((rates[0], after + 4 * one, rates[1]))
+        now, target = (floating_rate.rate(start, where, one) for where in (excess, after))
+        expected.append((now, after + 4 * one, target, floating_rate.bounded_move(now, target)))
     assert found == expected
-    assert {1, floating_rate.MAX_RATE_Q24} <= {row[0] for row in found}
+    assert {floating_rate.MIN_RATE_Q24, floating_rate.MAX_RATE_Q24} <= {row[0] for row in found}
+    cut_off = [row for row in found if row[2] != row[3]]
+    assert {row[2] > row[0] for row in cut_off} == {True, False}, "both ways the eighth cuts something off"
 
 
 def test_shares(call: Call) -> None:

@@ -175,9 +175,9 @@ def test_refuses_in_the_contracts_order() -> None:
     spent.credit.approve(MAKER, EXCHANGE, 999_999)
     order = replace(ORDER, taker=STRANGER, max_fee_bps=FEE_BPS - 1, series=1, expires_at=NOW - 1)
     order = replace(order, sells_credits=False, token=ZERO_ADDRESS)
-    exchange.set_trading_paused(GUARDIAN, True)
+    exchange.pause_trading(GUARDIAN)
     refused(exchange, "TradingPaused", replace(order, amount=0), 0)
-    exchange.set_trading_paused(GUARDIAN, False)
+    exchange.resume_trading(GOVERNOR)
     refused(exchange, "NoPrice", replace(order, amount=0), 0, CREDITS, 0)
     refused(exchange, "NoPrice", replace(order, credits=0), 0, 0, AMOUNT)
     refused(exchange, "TokenIsCredit", replace(order, token=CREDIT), 0, CREDIT)
@@ -246,7 +246,9 @@ def test_settings_are_by_role_and_bounded() -> None:
     with pytest.raises(Reverted, match="AccessManagedUnauthorized"):
         exchange.set_trade_fee(GUARDIAN, 1)
     with pytest.raises(Reverted, match="AccessManagedUnauthorized"):
-        exchange.set_trading_paused(GOVERNOR, True)
+        exchange.pause_trading(GOVERNOR)
+    with pytest.raises(Reverted, match="AccessManagedUnauthorized"):
+        exchange.resume_trading(GUARDIAN)
     with pytest.raises(Reverted, match=r"TradeFeeTooHigh\(501, 500\)"):
         exchange.set_trade_fee(GOVERNOR, 501)
     exchange.set_trade_fee(GOVERNOR, 500)

@@ -283,7 +283,7 @@ def test_take_refuses_in_the_contracts_order(stage: Stage) -> None:
     stage.bank.approve(LESSEE, ZERO_ADDRESS, receipt)
     stage.credit.approve(LENDER, LEASE, 0)
     stage.credit.transfer(LENDER, STRANGER, 10 * AMOUNT)
-    stage.lease.set_leasing_paused(GUARDIAN, True)
+    stage.lease.pause_leasing(GUARDIAN)
     offer = offer_of(lender=LESSEE, lessee=STRANGER, min_take=0, expires_at=1, series=3)
 
     def refused(name: str, *values: object, amount: int = 0, receipt: int = 99, valid: bool = False) -> None:
@@ -291,7 +291,7 @@ def test_take_refuses_in_the_contracts_order(stage: Stage) -> None:
             stage.take(offer, amount, receipt, valid=valid)
 
     refused("LeasingPaused")
-    stage.lease.set_leasing_paused(GUARDIAN, False)
+    stage.lease.resume_leasing(GOVERNOR)
     refused("BadOffer")
     offer = replace(offer, min_take=MIN_TAKE)
     refused("OfferExpired", 1, START)
@@ -708,7 +708,9 @@ def test_settings_are_the_roles_and_bounded(stage: Stage) -> None:
     with stage.refused("AccessManagedUnauthorized", GUARDIAN):
         stage.lease.set_lease_fee(GUARDIAN, 0)
     with stage.refused("AccessManagedUnauthorized", GOVERNOR):
-        stage.lease.set_leasing_paused(GOVERNOR, True)
+        stage.lease.pause_leasing(GOVERNOR)
+    with stage.refused("AccessManagedUnauthorized", GUARDIAN):
+        stage.lease.resume_leasing(GUARDIAN)
     with stage.refused("LeaseFeeTooHigh", 2_001, 2_000):
         stage.lease.set_lease_fee(GOVERNOR, 2_001)
     with pytest.raises(Reverted, match="LeaseFeeTooHigh"):
@@ -725,7 +727,7 @@ def test_new_fee_is_for_later_leases(stage: Stage) -> None:
 def test_pausing_stops_taking_and_nothing_else(stage: Stage) -> None:
     for salt in range(3):
         stage.take(offer_of(salt=salt), AMOUNT, stage.receipt(LESSEE, 2 * AMOUNT))
-    stage.lease.set_leasing_paused(GUARDIAN, True)
+    stage.lease.pause_leasing(GUARDIAN)
     stage.fund(LESSEE, AMOUNT)
     stage.lease.repay(LESSEE, 1, MAX_UINT256)
     stage.lease.forgive(LENDER, 2)
@@ -909,9 +911,9 @@ class LeaseMachine(RuleBasedStateMachine):
             self.call(lambda: stage.lease.set_lease_fee(GOVERNOR, fee_bps))
         elif what == "pause":
             offer, amount = self.wish(data)
-            stage.lease.set_leasing_paused(GUARDIAN, True)
+            stage.lease.pause_leasing(GUARDIAN)
             assert not self.call(lambda: stage.take(offer, amount, 1, caller=caller))
-            stage.lease.set_leasing_paused(GUARDIAN, False)
+            stage.lease.resume_leasing(GOVERNOR)
 
     @rule(seconds=st.integers(1, 3 * DAY), income=st.integers(0, 10**9))
     def wait(self, seconds: int, income: int) -> None:

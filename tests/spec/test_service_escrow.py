@@ -262,7 +262,7 @@ def walk(start: ServiceEscrow) -> tuple[Counter[Stage], int]:
             # Nobody needs the other side, the arbiter or the guardian: time and one call end it.
             for who in ROLES:
                 alone = copy.deepcopy(escrow)
-                alone.set_ordering_paused(GUARDIAN, True)
+                alone.pause_ordering(GUARDIAN)
                 alone.move(who, 1, now=order.deadline + 1)
                 assert alone.order_of(1).stage in (Stage.SETTLED, Stage.CANCELLED)
                 check_books(alone)
@@ -390,9 +390,9 @@ def test_ordering_is_refused_in_order() -> None:
     refuses("ERC20InsufficientBalance", BUYER, FUNDS, FUNDS + 1, price=FUNDS + 1)
     escrow.credit.approve(BUYER, ESCROW, PRICE - 1)
     refuses("ERC20InsufficientAllowance", ESCROW, PRICE - 1, PRICE)
-    escrow.set_ordering_paused(GUARDIAN, True)
+    escrow.pause_ordering(GUARDIAN)
     refuses("OrderingPaused", number=2)
-    escrow.set_ordering_paused(GUARDIAN, False)
+    escrow.resume_ordering(GOVERNOR)
     escrow.credit.approve(BUYER, ESCROW, PRICE)
     escrow.place_order(BUYER, 1, PROPOSAL, now=START + DAY)
 
@@ -513,6 +513,7 @@ def test_settings_are_by_role_and_bounded() -> None:
     escrow = build()
     refused(escrow, "AccessManagedUnauthorized", (BUYER,), "set_service_fee", BUYER, 1)
     refused(escrow, "ServiceFeeTooHigh", (1_001, 1_000), "set_service_fee", GOVERNOR, 1_001)
-    refused(escrow, "AccessManagedUnauthorized", (GOVERNOR,), "set_ordering_paused", GOVERNOR, True)
+    refused(escrow, "AccessManagedUnauthorized", (GOVERNOR,), "pause_ordering", GOVERNOR)
+    refused(escrow, "AccessManagedUnauthorized", (GUARDIAN,), "resume_ordering", GUARDIAN)
     with pytest.raises(Reverted, match="ServiceFeeTooHigh"):
         build(1_001)

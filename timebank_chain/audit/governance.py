@@ -27,14 +27,15 @@ RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
     ),
     ("CreditLending", GOVERNOR_ROLE): (
         "setRisk((uint16,uint16,uint16,uint16,uint16,uint16,uint32,uint32,uint64))",
+        "resumeBorrowing()",
     ),
-    ("CreditLending", GUARDIAN_ROLE): ("setBorrowingPaused(bool)",),
-    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)",),
-    ("CreditLease", GUARDIAN_ROLE): ("setLeasingPaused(bool)",),
-    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)",),
-    ("CreditExchange", GUARDIAN_ROLE): ("setTradingPaused(bool)",),
-    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)",),
-    ("ServiceEscrow", GUARDIAN_ROLE): ("setOrderingPaused(bool)",),
+    ("CreditLending", GUARDIAN_ROLE): ("pauseBorrowing()",),
+    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)", "resumeLeasing()"),
+    ("CreditLease", GUARDIAN_ROLE): ("pauseLeasing()",),
+    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)", "resumeTrading()"),
+    ("CreditExchange", GUARDIAN_ROLE): ("pauseTrading()",),
+    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)", "resumeOrdering()"),
+    ("ServiceEscrow", GUARDIAN_ROLE): ("pauseOrdering()",),
 }
 
 #: Events by which settings of the float, the bank and the market change.

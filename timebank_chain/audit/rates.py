@@ -67,8 +67,8 @@ def check_rate(case: AuditCase) -> Check:
         excess=shown.excess,
         rate_q24=line.rate,
     )
-    floats = f"floats, step {format_micro(shown.step)}" if shown.step else "fixed"
-    return tally.done(f"{format_micro(line.spent)} spent, {line.moves} moves; the rate is {floats}")
+    floats = f"floats, step {format_micro(shown.step)}" if shown.step else "is fixed"
+    return tally.done(f"{format_micro(line.spent)} spent, {line.moves} moves; the rate {floats}")
 
 
 @dataclass

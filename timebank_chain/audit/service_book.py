@@ -239,7 +239,7 @@ class ServiceBook(Book):
         self._call(event, lambda: self.spec.set_service_fee(ZERO_ADDRESS, int(event.args["feeBps"])))
 
     def _paused_set(self, event: Event, now: int) -> None:
-        self.spec.set_ordering_paused(ZERO_ADDRESS, bool(event.args["paused"]))
+        self.spec.ordering_paused = bool(event.args["paused"])
 
     HANDLERS: ClassVar[Mapping[str, Callable[[Any, Event, int], None]]] = {
         "ServiceListed": _listed,

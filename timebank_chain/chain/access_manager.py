@@ -14,18 +14,21 @@ from timebank_chain.chain.transactions import Call
 
 #: May do everything, including changing roles; held by the governor only, after deployment.
 ADMIN_ROLE = 0
-#: Policy, rate, quorum, bond, fees, voiding a pending epoch.
+#: Policy, rate, quorum, bond, fees, voiding a pending epoch, resuming what was paused.
 GOVERNOR_ROLE = 1
-#: Pauses new proposals, rejects links; nothing else.
+#: Pauses new risk at once (proposals, borrowing, leasing, trading, ordering); nothing else, not even resume.
 GUARDIAN_ROLE = 2
 #: Requests links from placeholders to wallets.
 REGISTRAR_ROLE = 3
+#: Drops what waits for its delay: the governor's scheduled operations, the registrar's requested links.
+CANCELLER_ROLE = 4
 
 ROLE_NAMES = {
     ADMIN_ROLE: "ADMIN",
     GOVERNOR_ROLE: "GOVERNOR",
     GUARDIAN_ROLE: "GUARDIAN",
     REGISTRAR_ROLE: "REGISTRAR",
+    CANCELLER_ROLE: "CANCELLER",
 }
 
 

@@ -325,7 +325,7 @@ class RiskSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class BorrowingPausedSet(Event):
-    """The guardian stopped or resumed borrowing."""
+    """The guardian stopped borrowing, or the governor allowed it again."""
 
     paused: bool
     CONTRACT: ClassVar[str] = "CreditLending"
@@ -419,7 +419,7 @@ class LeaseFeeSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class LeasingPausedSet(Event):
-    """The guardian stopped or resumed leasing."""
+    """The guardian stopped leasing, or the governor allowed it again."""
 
     paused: bool
     CONTRACT: ClassVar[str] = "CreditLease"

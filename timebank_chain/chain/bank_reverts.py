@@ -119,7 +119,7 @@ class BorrowingPaused(Revert):
 
     SIGNATURE = "BorrowingPaused()"
     SENTENCE = "borrowing is paused"
-    HINT = "wait for the guardian to resume it; repayments and withdrawals go on meanwhile"
+    HINT = "wait for the governor to resume it; repayments and withdrawals go on meanwhile"
 
 
 class NotEnoughCash(Revert):
@@ -262,7 +262,7 @@ class LeasingPaused(Revert):
 
     SIGNATURE = "LeasingPaused()"
     SENTENCE = "leasing is paused"
-    HINT = "wait for the guardian to resume it; repayments and settlements go on meanwhile"
+    HINT = "wait for the governor to resume it; repayments and settlements go on meanwhile"
 
 
 class OfferExpired(Revert):

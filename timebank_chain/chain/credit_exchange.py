@@ -289,6 +289,10 @@ class CreditExchange(ContractClient):
         """Propose another fee on later fills (governance)."""
         return self._write("setTradeFee", newFeeBps=fee_bps)
 
-    def set_trading_paused(self, paused: bool) -> Call:
-        """Propose stopping or resuming the filling of orders (guardian)."""
-        return self._write("setTradingPaused", paused=paused)
+    def pause_trading(self) -> Call:
+        """Propose stopping the filling of orders (guardian)."""
+        return self._write("pauseTrading")
+
+    def resume_trading(self) -> Call:
+        """Propose allowing the filling of orders again (governor)."""
+        return self._write("resumeTrading")

@@ -322,6 +322,10 @@ class CreditLease(ContractClient):
         """Propose another fee on the rent of later leases (governance)."""
         return self._write("setLeaseFee", newFeeBps=fee_bps)
 
-    def set_leasing_paused(self, paused: bool) -> Call:
-        """Propose stopping or resuming the taking of offers (guardian)."""
-        return self._write("setLeasingPaused", paused=paused)
+    def pause_leasing(self) -> Call:
+        """Propose stopping the taking of offers (guardian)."""
+        return self._write("pauseLeasing")
+
+    def resume_leasing(self) -> Call:
+        """Propose allowing the taking of offers again (governor)."""
+        return self._write("resumeLeasing")

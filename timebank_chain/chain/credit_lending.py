@@ -244,9 +244,13 @@ class CreditLending(ContractClient):
         """Propose other settings (governance)."""
         return self._write("setRisk", newSettings=risk.as_call())
 
-    def set_borrowing_paused(self, paused: bool) -> Call:
-        """Propose stopping or resuming borrowing (guardian)."""
-        return self._write("setBorrowingPaused", paused=paused)
+    def pause_borrowing(self) -> Call:
+        """Propose stopping borrowing (guardian)."""
+        return self._write("pauseBorrowing")
+
+    def resume_borrowing(self) -> Call:
+        """Propose allowing borrowing again (governor)."""
+        return self._write("resumeBorrowing")
 
 
 def yearly_bps(rate_per_second: int) -> int:

@@ -86,8 +86,9 @@ class DeploymentPlan:
         Micro-credits spent beyond what is minted that double the rate; 0: it is fixed.
     signers, threshold
         The quorum that signs epochs: ``threshold`` of ``signers``.
-    governor, guardian, registrar
-        Who changes parameters (after ``governance_delay`` seconds), who pauses, who links members.
+    governor, guardian, registrar, canceller
+        Who changes parameters and resumes (after ``governance_delay`` seconds), who pauses, who links
+        members, who drops what waits for its delay.
     bond_wei
         What a proposer puts down per epoch.
     challenge_window, governance_delay, link_delay
@@ -113,6 +114,7 @@ class DeploymentPlan:
     governor: ChecksumAddress
     guardian: ChecksumAddress
     registrar: ChecksumAddress
+    canceller: ChecksumAddress
     policy_uri: str = ""
     float_step_micro: int = 0
     bond_wei: int = 10**16
@@ -218,6 +220,7 @@ class DeploymentPlan:
             "governor": self.governor,
             "guardian": self.guardian,
             "registrar": self.registrar,
+            "canceller": self.canceller,
             "bondWei": self.bond_wei,
             "challengeWindow": self.challenge_window,
             "challengerShareBps": self.challenger_share_bps,
@@ -252,6 +255,7 @@ class DeploymentPlan:
                 governor=parse_address(document["governor"]),
                 guardian=parse_address(document["guardian"]),
                 registrar=parse_address(document["registrar"]),
+                canceller=parse_address(document["canceller"]),
                 bond_wei=int(document["bondWei"]),
                 challenge_window=int(document["challengeWindow"]),
                 challenger_share_bps=int(document["challengerShareBps"]),

@@ -347,7 +347,7 @@ class ChallengeWindowSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProposalsPausedSet(Event):
-    """The guardian stopped or resumed proposals."""
+    """The guardian stopped proposals, or the governor allowed them again."""
 
     paused: bool
     CONTRACT: ClassVar[str] = "RateOracle"

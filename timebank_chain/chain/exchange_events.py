@@ -68,7 +68,7 @@ class TradeFeeSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class TradingPausedSet(Event):
-    """The guardian stopped or resumed filling."""
+    """The guardian stopped filling, or the governor allowed it again."""
 
     paused: bool
     CONTRACT: ClassVar[str] = "CreditExchange"

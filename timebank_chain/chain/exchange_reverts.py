@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from timebank_chain.chain.revert import Revert
 
 
@@ -10,7 +12,7 @@ class TradingPaused(Revert):
 
     SIGNATURE = "TradingPaused()"
     SENTENCE = "trading is paused"
-    HINT = "wait for the guardian to resume it; orders can be cancelled meanwhile"
+    HINT = "wait for the governor to resume it; orders can be cancelled meanwhile"
 
 
 class NoPrice(Revert):
@@ -96,10 +98,18 @@ class BadFill(Revert):
     """A part of an order is not nothing, and there is as much left as the taker wants at the least."""
 
     SIGNATURE = "BadFill(uint256 most, uint256 least, uint256 left)"
-    SENTENCE = (
-        "{most:credits} credits, or {least:credits} at the least, cannot be filled: {left:credits} are left"
-    )
-    HINT = "fill what is left, or another order"
+    SENTENCE = "only {left:credits} credits of the order are left, you want at least {least:credits}"
+    HINT = "ask for what is left, or fill another order: timebank market book shows what is left of each"
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        if values["left"] == 0:
+            self.message = "nothing is left of the order: all its credits were exchanged already"
+            self.hint = "fill another order: timebank market book shows what is left of each"
+        elif values["most"] == 0:
+            self.message = "you ask for 0 credits of the order, which is no trade"
+            self.hint = "ask for more than 0"
+        self.args = (self.message,)
 
 
 class BadOrderSignature(Revert):
@@ -114,8 +124,11 @@ class NothingTraded(Revert):
     """Both sides of a fill are something."""
 
     SIGNATURE = "NothingTraded(uint256 credits, uint256 fee, uint256 amount)"
-    SENTENCE = "{credits:credits} credits, fee {fee:credits}, for {amount} units: a side would be nothing"
-    HINT = "fill more"
+    SENTENCE = (
+        "{credits:credits} credits are too few to trade: the fee takes {fee:credits} of them, and they come "
+        "to {amount} units of the token, so that one side would get nothing"
+    )
+    HINT = "ask for more of the order"
 
 
 class LimitNotMet(Revert):

@@ -20,6 +20,14 @@ class SpendersFixed(Revert):
     SENTENCE = "set already, or none: {count} spenders given"
 
 
+class StepTooSmall(Revert):
+    """A rate that floats with so small a step would never move."""
+
+    SIGNATURE = "StepTooSmall(uint256 step, uint256 minStep)"
+    SENTENCE = "with a step of {step:credits} credits the rate never moves; the least is {minStep:credits}"
+    HINT = "choose at least what an epoch mints: timebank chain set-float CREDITS; 0 fixes the rate"
+
+
 class RateFloatFixed(Revert):
     """What moves the rate is set once."""
 

@@ -53,7 +53,7 @@ class MemberRegistry(ContractClient):
         return self._write("requestLink", placeholder=placeholder, wallet=wallet)
 
     def reject_link(self, placeholder: str) -> Call:
-        """Propose dropping a requested link (guardian, or the wallet itself)."""
+        """Propose dropping a requested link (canceller, or the wallet itself)."""
         return self._write("rejectLink", placeholder=placeholder)
 
     def confirm_link(self, placeholder: str) -> Call:

@@ -16,6 +16,7 @@ together by appending lines; an order that stands twice counts once.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -36,7 +37,9 @@ ORDER_SCHEMA = "timebank.market.order/1"
 _KIND = DocumentKind(ORDER_SCHEMA, "order", "an order", "maker", ORDER_TYPE, TradeOrder, TradeOrderError)
 _MAX_LINE_BYTES = 32_768
 _MAX_BOOK_BYTES = 64 << 20
-#: Lines that are no order are kept one by one; a file with more of them is no book.
+#: More lines, empty ones aside, than a file of that many bytes has where each is an order.
+MAX_LINES = 200_000
+#: So many lines that are no order are kept with their reason; of more it is only known how many there are.
 MAX_BAD_LINES = 1_000
 
 
@@ -94,10 +97,21 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What a file holds: its orders, and the lines that are none, each in the order of the file."""
+    """What a file holds, in the order of the file.
+
+    Attributes
+    ----------
+    lines
+        Its orders.
+    bad
+        The first lines that are no order, at most ``MAX_BAD_LINES``.
+    more_bad
+        How many lines after those are no order either.
+    """
 
     lines: tuple[BookLine, ...]
     bad: tuple[BadLine, ...] = ()
+    more_bad: int = 0
 
 
 def sign_order(order: TradeOrder, signer: Signer, chain_id: int, contract: ChecksumAddress) -> SignedOrder:
@@ -157,40 +171,46 @@ def append_order(path: Path, signed: SignedOrder) -> None:
 def read_book(path: Path) -> Book:
     """Read a book; empty lines are skipped, and what stands twice counts at its first place.
 
-    A line that is no order spoils no other: it is kept with its reason.
+    A line that is no order spoils no other: it is kept with its reason, or counted where there are many.
 
     Raises
     ------
     TradeOrderError
-        If the file cannot be read, or lines are there but none of them is an order.
+        If the file cannot be read or is too large, or lines are there but none of them is an order.
     """
     content = _KIND.read_file(path, _MAX_BOOK_BYTES, what="an order book")
-    return parse_book(content.split(b"\n"), where=str(path))
+    # Line by line: as a list, a file of many short lines would take many times its size.
+    return parse_book(io.BytesIO(content), where=str(path))
 
 
 def parse_book(lines: Iterable[str | bytes], *, where: str = "book") -> Book:
     """Read the lines of a book; see :func:`read_book`."""
     found: dict[bytes, BookLine] = {}
     bad: list[BadLine] = []
+    seen = more_bad = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        seen += 1
+        if seen > MAX_LINES:
+            raise TradeOrderError(
+                f"too large for an order book: more than {MAX_LINES:,} lines",
+                where=where,
+                hint="give a file with one signed order a line, or split it",
+            )
         try:
             signed = parse_order(line, where=f"{where}:{number}")
         except TradeOrderError as error:
-            bad.append(BadLine(number, error))
-            if len(bad) > MAX_BAD_LINES:
-                raise TradeOrderError(
-                    f"more than {MAX_BAD_LINES:,} lines are no orders, the first because: {bad[0].error}",
-                    where=where,
-                    hint="give a file with one signed order a line",
-                ) from error
+            if len(bad) < MAX_BAD_LINES:
+                bad.append(BadLine(number, error))
+            else:
+                more_bad += 1
         else:
             found.setdefault(signed.order_hash + signed.signature, BookLine(number, signed))
     if bad and not found:
         first = bad[0].error
         raise TradeOrderError(f"no line is an order: {first.message}", where=first.where, hint=first.hint)
-    return Book(tuple(found.values()), tuple(bad))
+    return Book(tuple(found.values()), tuple(bad), more_bad)
 
 
 def parse_order(content: str | bytes, *, where: str = "order") -> SignedOrder:

@@ -23,9 +23,6 @@ from timebank_chain.artifacts import load_artifact
 from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES
 from timebank_chain.chain.deployment import ensure_trusted
 from timebank_chain.chain.events import (
-    OperationCanceled,
-    OperationExecuted,
-    OperationScheduled,
     RoleGranted,
     TargetFunctionRoleUpdated,
     canonical_type,
@@ -38,6 +35,7 @@ from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagerUnauthorizedAccount,
 )
 from timebank_chain.chain.revert import Revert
+from timebank_chain.chain.scheduled import ScheduledOperation, read_scheduled
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import CheckFailed, TimebankError
 
@@ -71,7 +69,8 @@ MEANINGS: Mapping[str, str] = {
     "setQuorum": "choose who signs epochs, and how many must",
     "setBond": "set the bond of later proposals",
     "setChallengeWindow": "set the challenge window of later proposals",
-    "setProposalsPaused": "stop or resume new proposals",
+    "pauseProposals": "stop new proposals",
+    "resumeProposals": "allow new proposals again",
     "setChallenge": "say who voids proposals by proof; once",
     "requestLink": "ask to link a placeholder to a wallet, which waits for its delay",
     "rejectLink": "drop a requested link; the wallet itself may, too",
@@ -85,13 +84,17 @@ MEANINGS: Mapping[str, str] = {
     "setIncomeFee": "set the fee on deposit income, within its limit",
     "setReleaseTime": "set how slowly income is released",
     "setRisk": "set limits, fees and incentives of lending, within their limits",
-    "setBorrowingPaused": "stop or resume new loans",
+    "pauseBorrowing": "stop new loans",
+    "resumeBorrowing": "allow new loans again",
     "setLeaseFee": "set the fee on rent, within its limit",
-    "setLeasingPaused": "stop or resume new leases",
+    "pauseLeasing": "stop new leases",
+    "resumeLeasing": "allow new leases again",
     "setTradeFee": "set the fee on trades, within its limit",
-    "setTradingPaused": "stop or resume new trades",
+    "pauseTrading": "stop new trades",
+    "resumeTrading": "allow new trades again",
     "setServiceFee": "set the fee on services, within its limit",
-    "setOrderingPaused": "stop or resume new orders of services",
+    "pauseOrdering": "stop new orders of services",
+    "resumeOrdering": "allow new orders of services again",
     "labelRole": "name a role for explorers",
     "setRoleAdmin": "choose which role gives and takes a role",
     "setRoleGuardian": "choose which role drops what a role has scheduled",
@@ -142,7 +145,7 @@ class RolePowers:
     name: str
     members: tuple[Member, ...]
     admin: str
-    guardian: str
+    canceller: str
     grant_delay: int
     powers: tuple[Power, ...]
 
@@ -158,17 +161,6 @@ class Reserved:
     function: str
     signature: str
     callers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A scheduled operation: it may run from ``ready_at`` (Unix seconds) on, until it expires."""
-
-    operation_id: bytes
-    caller: ChecksumAddress
-    contract: str
-    function: str
-    ready_at: int
 
 
 @dataclass(frozen=True)
@@ -193,7 +185,7 @@ class Powers:
     reserved: tuple[Reserved, ...]
     ungoverned: tuple[str, ...]
     everybody: Mapping[str, tuple[str, ...]]
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[ScheduledOperation, ...]
     signers: tuple[ChecksumAddress, ...]
     threshold: int
 
@@ -276,7 +268,7 @@ class _Reader:
                     name=_name(role),
                     members=members.get(role, ()),
                     admin=_name(self._manager.role_admin(role, block=self._block)),
-                    guardian=_name(self._manager.role_guardian(role, block=self._block)),
+                    canceller=_name(self._manager.role_guardian(role, block=self._block)),
                     grant_delay=self._manager.grant_delay(role, block=self._block),
                     powers=tuple(found),
                 )
@@ -285,7 +277,7 @@ class _Reader:
             reserved=tuple(reserved),
             ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER})),
             everybody={name: tuple(signatures) for name, signatures in everybody.items()},
-            waiting=tuple(self._waiting()),
+            waiting=tuple(read_scheduled(self._timebank, block=self._block)),
             signers=tuple(self._timebank.rate_oracle.signers(block=self._block)),
             threshold=self._timebank.rate_oracle.threshold(block=self._block),
         )
@@ -327,22 +319,6 @@ class _Reader:
             from_block=self._timebank.deployment.first_block,
             to_block=self._block,
         )
-
-    def _waiting(self) -> Iterable[Waiting]:
-        open_operations: dict[bytes, OperationScheduled] = {}
-        for event in self._events((OperationScheduled, OperationExecuted, OperationCanceled)):
-            if isinstance(event, OperationScheduled):
-                open_operations[event.operation_id] = event
-            else:
-                open_operations.pop(event.operation_id, None)
-        names = {(one.target, one.selector): one for one in self._functions()}
-        for operation_id, event in open_operations.items():
-            ready_at = self._manager.schedule_of(operation_id, block=self._block)
-            if ready_at:
-                known = names.get((event.target, event.data[:4]))
-                contract = known.contract if known else str(event.target)
-                function = known.name if known else f"0x{event.data[:4].hex()}"
-                yield Waiting(operation_id, event.caller, contract, function, ready_at)
 
     # ------------------------------------------------------------ functions and whom they ask for
 
@@ -471,18 +447,18 @@ class _Reader:
         )
 
     def _add_guards(self, powers: dict[int, list[Power]]) -> None:
-        def cancel(guardian: int, what: str, role: str | None) -> None:
+        def cancel(canceller: int, what: str, role: str | None) -> None:
             signature = "cancel(address,address,bytes)"
-            powers.setdefault(guardian, []).append(
+            powers.setdefault(canceller, []).append(
                 Power(MANAGER, "cancel", signature, f"drop what {what} has scheduled", argument=role)
             )
 
-        # Administrators may drop anything, guardians what their role's members have scheduled.
+        # Administrators may drop anything; a role's guardian, as the manager calls it, what its members did.
         cancel(ADMIN_ROLE, "any role", None)
         for role in sorted(self._members):
-            guardian = self._manager.role_guardian(role, block=self._block)
-            if guardian != ADMIN_ROLE:
-                cancel(guardian, _name(role), _name(role))
+            canceller = self._manager.role_guardian(role, block=self._block)
+            if canceller != ADMIN_ROLE:
+                cancel(canceller, _name(role), _name(role))
 
 
 def _name(role: int) -> str:

@@ -189,6 +189,10 @@ class RateOracle(ContractClient):
         """Propose another challenge window for later proposals (governance)."""
         return self._write("setChallengeWindow", newWindow=seconds)
 
-    def set_proposals_paused(self, paused: bool) -> Call:
-        """Propose stopping or resuming new proposals (guardian)."""
-        return self._write("setProposalsPaused", paused=paused)
+    def pause_proposals(self) -> Call:
+        """Propose stopping new proposals (guardian)."""
+        return self._write("pauseProposals")
+
+    def resume_proposals(self) -> Call:
+        """Propose allowing new proposals again (governor)."""
+        return self._write("resumeProposals")

@@ -40,7 +40,7 @@ class ProposalsPaused(Revert):
 
     SIGNATURE = "ProposalsPaused()"
     SENTENCE = "proposals are paused"
-    HINT = "wait for the guardian to resume them; claims and withdrawals go on meanwhile"
+    HINT = "wait for the governor to resume them; claims and withdrawals go on meanwhile"
 
 
 class EpochPending(Revert):

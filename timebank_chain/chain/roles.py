@@ -11,6 +11,7 @@ from eth_typing import ChecksumAddress
 
 from timebank_chain.chain.access_manager import (
     ADMIN_ROLE,
+    CANCELLER_ROLE,
     GOVERNOR_ROLE,
     GUARDIAN_ROLE,
     REGISTRAR_ROLE,
@@ -35,22 +36,23 @@ RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
         "setQuorum",
         "setBond",
         "setChallengeWindow",
+        "resumeProposals",
     ),
-    ("RateOracle", GUARDIAN_ROLE): ("setProposalsPaused",),
+    ("RateOracle", GUARDIAN_ROLE): ("pauseProposals",),
     ("RateFloat", GOVERNOR_ROLE): ("setFloat",),
     ("MemberRegistry", REGISTRAR_ROLE): ("requestLink",),
-    ("MemberRegistry", GUARDIAN_ROLE): ("rejectLink",),
+    ("MemberRegistry", CANCELLER_ROLE): ("rejectLink",),
     ("CreditPayments", GOVERNOR_ROLE): ("setFee",),
     ("FeePool", GOVERNOR_ROLE): ("setSplit",),
     ("TimeBank", GOVERNOR_ROLE): ("addTerm", "setTermOpen", "setIncomeFee", "setReleaseTime"),
-    ("CreditLending", GOVERNOR_ROLE): ("setRisk",),
-    ("CreditLending", GUARDIAN_ROLE): ("setBorrowingPaused",),
-    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee",),
-    ("CreditLease", GUARDIAN_ROLE): ("setLeasingPaused",),
-    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee",),
-    ("CreditExchange", GUARDIAN_ROLE): ("setTradingPaused",),
-    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee",),
-    ("ServiceEscrow", GUARDIAN_ROLE): ("setOrderingPaused",),
+    ("CreditLending", GOVERNOR_ROLE): ("setRisk", "resumeBorrowing"),
+    ("CreditLending", GUARDIAN_ROLE): ("pauseBorrowing",),
+    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee", "resumeLeasing"),
+    ("CreditLease", GUARDIAN_ROLE): ("pauseLeasing",),
+    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee", "resumeTrading"),
+    ("CreditExchange", GUARDIAN_ROLE): ("pauseTrading",),
+    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee", "resumeOrdering"),
+    ("ServiceEscrow", GUARDIAN_ROLE): ("pauseOrdering",),
     # Each works once, and is done with in the transaction that gives the roles.
     ("FeePool", ADMIN_ROLE): ("setPayees", "setSpenders"),
     ("RateOracle", ADMIN_ROLE): ("setChallenge", "setRateFloat"),
@@ -99,11 +101,13 @@ def role_calls(
     ]
     calls += [manager.label_role(role, name) for role, name in ROLE_NAMES.items() if role != ADMIN_ROLE]
     calls += [
-        # Whoever can pause can also stop a scheduled operation that should not run.
-        manager.set_role_guardian(GOVERNOR_ROLE, GUARDIAN_ROLE),
+        # What the manager calls a role's guardian drops what the role has scheduled. It is a role of its
+        # own: who pauses must not be able to keep the governor from resuming.
+        manager.set_role_guardian(GOVERNOR_ROLE, CANCELLER_ROLE),
         manager.grant_role(GOVERNOR_ROLE, plan.governor, plan.governance_delay),
         manager.grant_role(GUARDIAN_ROLE, plan.guardian, 0),
         manager.grant_role(REGISTRAR_ROLE, plan.registrar, 0),
+        manager.grant_role(CANCELLER_ROLE, plan.canceller, 0),
         manager.grant_role(ADMIN_ROLE, plan.governor, plan.governance_delay),
     ]
     if plan.governor != deployer:

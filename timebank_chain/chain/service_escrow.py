@@ -213,6 +213,10 @@ class ServiceEscrow(ContractClient):
         """Propose another fee of later orders (governance)."""
         return self._write("setServiceFee", newFeeBps=fee_bps)
 
-    def set_ordering_paused(self, paused: bool) -> Call:
-        """Propose stopping or resuming new orders (guardian)."""
-        return self._write("setOrderingPaused", paused=paused)
+    def pause_ordering(self) -> Call:
+        """Propose stopping new orders (guardian)."""
+        return self._write("pauseOrdering")
+
+    def resume_ordering(self) -> Call:
+        """Propose allowing new orders again (governor)."""
+        return self._write("resumeOrdering")

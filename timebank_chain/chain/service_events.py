@@ -157,7 +157,7 @@ class ServiceFeeSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderingPausedSet(Event):
-    """The guardian stopped or resumed new orders."""
+    """The guardian stopped new orders, or the governor allowed them again."""
 
     paused: bool
     CONTRACT: ClassVar[str] = "ServiceEscrow"

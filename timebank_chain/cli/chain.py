@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timebank_chain.cli import chain_bank, chain_float, chain_powers, chain_status
-from timebank_chain.cli.chain_float import SPENDING, describe_step, float_warnings, parse_step
+from timebank_chain.cli import (
+    chain_bank,
+    chain_cancel,
+    chain_float,
+    chain_pause,
+    chain_powers,
+    chain_proposals,
+    chain_status,
+)
+from timebank_chain.cli.chain_float import (
+    SPENDING,
+    describe_step,
+    float_warnings,
+    parse_step,
+    require_movable,
+)
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -31,7 +43,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.output import print_json, print_table, say
-from timebank_chain.cli.writes import ETHER, format_ether, govern, leave_alone, perform, print_receipt, report
+from timebank_chain.cli.writes import format_ether, govern, leave_alone, parse_ether, print_receipt, report
 from timebank_chain.errors import CheckFailed, DeploymentError, UsageError
 from timebank_chain.units import Q24, format_duration, format_rate
 
@@ -49,12 +61,10 @@ app = typer.Typer(
 app.add_typer(chain_bank.app, name="bank")
 app.command("status")(chain_status.command)
 app.command("powers")(chain_powers.command)
-app.command("set-float")(chain_float.command)
 
 PolicyName = Annotated[
     str, typer.Option("--policy", metavar="NAME|FILE", help="Valuation policy in force from the start.")
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, in words; it stands on chain for ever.")]
 
 
 @app.command("deploy")
@@ -74,10 +84,21 @@ def deploy_command(
         str | None, typer.Option(metavar="ADDRESS", help="Changes parameters (default: the deployer).")
     ] = None,
     guardian: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Pauses proposals (default: the deployer).")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Pauses proposals, borrowing, leasing, trading, ordering (default: the deployer).",
+        ),
     ] = None,
     registrar: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Links members (default: the deployer).")
+    ] = None,
+    canceller: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Drops what the governor scheduled and links that were requested (default: the deployer).",
+        ),
     ] = None,
     bond: Annotated[str, typer.Option(metavar="COIN", help="Bond per proposal, in whole coins.")] = "0.01",
     challenge_window: Annotated[
@@ -174,6 +195,7 @@ def deploy_command(
         governor=holder(governor, "--governor"),
         guardian=holder(guardian, "--guardian"),
         registrar=holder(registrar, "--registrar"),
+        canceller=holder(canceller, "--canceller"),
         bond_wei=parse_ether(bond),
         challenge_window=window,
         challenger_share_bps=challenger_share_bps,
@@ -192,6 +214,7 @@ def deploy_command(
         contract_uri=contract_uri,
         bank=BankPlan() if bank is None else load_bank_plan(bank),
     )
+    require_movable(plan.rate_q24, plan.float_step_micro)
     try:
         plan.check()
     except DeploymentError as error:
@@ -253,6 +276,7 @@ def _show_plan(
         ("governor", f"{plan.governor} (delay {_span(plan.governance_delay)})"),
         ("guardian", plan.guardian),
         ("registrar", f"{plan.registrar} (members may object for {_span(plan.link_delay)})"),
+        ("canceller", plan.canceller),
         ("bond", f"{format_ether(plan.bond_wei)} coin, {plan.challenger_share_bps} bps to a challenger"),
         ("challenge window", _span(plan.challenge_window)),
         (
@@ -342,17 +366,6 @@ def _span(seconds: int) -> str:
     return format_duration(seconds * 1000) if seconds else "none"
 
 
-def parse_ether(text: str) -> int:
-    """Read an amount of the chain's own coin (``0.01``) as wei."""
-    try:
-        wei = Decimal(text) * ETHER
-    except InvalidOperation:
-        raise UsageError(f"not an amount of coins: {text!r}", hint="write 0.01") from None
-    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
-        raise UsageError(f"not an amount of coins: {text!r}", hint="at least 0, at most 18 decimals")
-    return int(wei)
-
-
 @app.command("set-policy")
 def set_policy(
     policy: Annotated[str, typer.Argument(metavar="NAME|FILE", help="The new policy.")],
@@ -435,6 +448,7 @@ def set_rate(
         # Also where it floats: the same rate again is no new base.
         leave_alone(f"the rate is {format_rate(rate)}", schema=schema, facts={}, as_json=as_json)
         return
+    require_movable(rate, timebank.rate_float.floating().step)
     govern(
         timebank,
         open_signer(keystore, sender, password_file),
@@ -447,136 +461,11 @@ def set_rate(
     )
 
 
-@app.command("set-quorum")
-def set_quorum(
-    signers: Annotated[list[str], typer.Option("--signer", metavar="ADDRESS", help="Member; repeat it.")],
-    threshold: Annotated[int, typer.Option("--threshold", metavar="K", help="Signatures an epoch needs.")],
-    rpc_url: RpcUrl = DEFAULT_RPC_URL,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    sender: FromAddress = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Change the quorum: run once to schedule, after the delay to execute.
-
-    Example: timebank chain set-quorum --signer 0x... --signer 0x... --threshold 2 --from 0x...
-    """
-    from timebank_chain.chain.addresses import parse_address
-
-    if not 0 < threshold <= len(signers):
-        raise UsageError(f"a threshold of {threshold} with {len(signers)} signers")
-    timebank = open_system(rpc_url, deployment)
-    quorum = [parse_address(one, what="--signer") for one in signers]
-    govern(
-        timebank,
-        open_signer(keystore, sender, password_file),
-        timebank.rate_oracle.set_quorum(quorum, threshold),
-        question=f"make the quorum {threshold} of {len(signers)}?",
-        schema="timebank.chain.set-quorum/1",
-        yes=yes,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-@app.command("void-epoch")
-def void_epoch(
-    challenger: Annotated[str, typer.Option(metavar="ADDRESS", help="Who found the fault; gets a share.")],
-    reason: Reason,
-    epoch: Annotated[int | None, typer.Argument(help="Number of the proposed epoch.")] = None,
-    header_hash: Annotated[
-        str | None,
-        typer.Option(metavar="HASH", help="Header of the proposal to void (default: the pending one's)."),
-    ] = None,
-    rpc_url: RpcUrl = DEFAULT_RPC_URL,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    sender: FromAddress = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Void a proposed epoch: run once to schedule, after the delay (within the window) to execute.
-
-    What is scheduled is bound to the header shown: it can void no other proposal of that number.
-
-    Example: timebank chain void-epoch 7 --challenger 0x... --reason "leaf 12 is wrong" --from 0x...
-    """
-    from timebank_chain.chain.addresses import parse_address
-    from timebank_chain.chain.voiding import parse_header_hash, proposal_to_void
-
-    named = None if header_hash is None else parse_header_hash(header_hash)
-    finder = parse_address(challenger, what="--challenger")
-    timebank = open_system(rpc_url, deployment)
-    signer = open_signer(keystore, sender, password_file)
-    pending = proposal_to_void(timebank, signer.address, epoch=epoch, header_hash=named)
-    shown = "0x" + pending.header_hash.hex()
-    if not as_json:
-        say(f"epoch {pending.epoch} is proposed with the header {shown}")
-    govern(
-        timebank,
-        signer,
-        timebank.rate_oracle.void_proposal(pending.header_hash, finder, reason),
-        question=f"void epoch {pending.epoch}, header {shown}?",
-        schema="timebank.chain.void-epoch/1",
-        facts={"epoch": pending.epoch, "header_hash": shown},
-        yes=yes,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-class Pausable(StrEnum):
-    """What the guardian can stop."""
-
-    PROPOSALS = "proposals"
-    BORROWING = "borrowing"
-    LEASING = "leasing"
-    TRADING = "trading"
-    ORDERING = "ordering"
-
-
-@app.command("pause")
-def pause(
-    what: Annotated[Pausable, typer.Option("--what", help="What to stop.")] = Pausable.PROPOSALS,
-    resume: Annotated[bool, typer.Option("--resume", help="Allow it again.")] = False,
-    rpc_url: RpcUrl = DEFAULT_RPC_URL,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    sender: FromAddress = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Stop new proposals, borrowing, leasing, trades or orders at once (guardian); --resume allows it again.
-
-    Claims, payments, repayments, withdrawals, liquidations and accepted orders always go on.
-
-    Example: timebank chain pause --from 0x...
-
-    Example: timebank chain pause --what borrowing --from 0x...
-    """
-    timebank = open_system(rpc_url, deployment)
-    calls = {
-        Pausable.PROPOSALS: timebank.rate_oracle.set_proposals_paused,
-        Pausable.BORROWING: timebank.credit_lending.set_borrowing_paused,
-        Pausable.LEASING: timebank.credit_lease.set_leasing_paused,
-        Pausable.TRADING: timebank.credit_exchange.set_trading_paused,
-        Pausable.ORDERING: timebank.service_escrow.set_ordering_paused,
-    }
-    perform(
-        timebank,
-        open_signer(keystore, sender, password_file),
-        calls[what](not resume),
-        question=f"allow {what.value} again?" if resume else f"stop new {what.value}?",
-        schema="timebank.chain.pause/1",
-        facts={"what": what.value, "paused": not resume},
-        yes=yes,
-        dry_run=dry_run,
-        as_json=as_json,
-    )
+app.command("set-float")(chain_float.command)
+app.command("set-quorum")(chain_proposals.set_quorum)
+app.command("set-bond")(chain_proposals.set_bond)
+app.command("set-window")(chain_proposals.set_window)
+app.command("void-epoch")(chain_proposals.void_epoch)
+app.command("pause")(chain_pause.pause)
+app.command("resume")(chain_pause.resume)
+app.command("cancel")(chain_cancel.command)

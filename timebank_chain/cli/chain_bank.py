@@ -237,6 +237,48 @@ def _without_fee(timebank: Timebank, what: Fee) -> list[str]:
     return found
 
 
+@app.command("set-split")
+def set_split(
+    split: Annotated[
+        str,
+        typer.Argument(metavar="D/B/R", help="Shares of depositors, bonus pot and reserve, basis points."),
+    ],
+    rpc_url: RpcUrl = DEFAULT_RPC_URL,
+    deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
+    sender: FromAddress = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change how later fees are divided.
+
+    Example: timebank chain bank set-split 4000/4000/2000 --from 0x...
+    """
+    from timebank_chain.chain.deployment_plan import FeeSplit
+
+    shares = FeeSplit.parse(split)
+    timebank = open_system(rpc_url, deployment)
+    wanted = (shares.depositors_bps, shares.bonus_bps, shares.reserve_bps)
+    schema = "timebank.chain.bank.set-split/1"
+    facts = dict(zip(("depositors_bps", "bonus_bps", "reserve_bps"), wanted, strict=True))
+    if timebank.fee_pool.split() == wanted:
+        leave_alone(f"fees are divided {split}", schema=schema, facts=facts, as_json=as_json)
+        return
+    govern(
+        timebank,
+        open_signer(keystore, sender, password_file),
+        timebank.fee_pool.set_split(*wanted),
+        question=f"divide later fees {split} among depositors, bonus pot and reserve?",
+        schema=schema,
+        facts=facts,
+        yes=yes,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
 @app.command("set-release")
 def set_release(
     time: Annotated[

@@ -23,8 +23,8 @@ from timebank_chain.cli.options import (
 from timebank_chain.cli.output import say
 from timebank_chain.cli.writes import govern, leave_alone
 from timebank_chain.errors import UsageError
-from timebank_chain.spec.floating_rate import MAX_MOVE_Q24, MIN_STEP
-from timebank_chain.units import format_micro, format_rate, parse_credits
+from timebank_chain.spec.floating_rate import MAX_MOVE_Q24, MIN_RATE_Q24, MIN_STEP
+from timebank_chain.units import Q24, format_micro, format_rate, parse_credits
 
 if TYPE_CHECKING:
     from timebank_chain.chain.system import Timebank
@@ -58,6 +58,23 @@ def parse_step(text: str, what: str) -> int:
             "0 fixes the rate",
         )
     return step
+
+
+def require_movable(rate_q24: int, step: int) -> None:
+    """Refuse a rate so small that it could never move, where it is to float.
+
+    Raises
+    ------
+    UsageError
+        If an eighth of the rate, the most it moves by in an epoch, is less than the unit it is counted in.
+    """
+    if step and rate_q24 < MIN_RATE_Q24:
+        raise UsageError(
+            f"a rate of {rate_q24} (Q24) never moves: an epoch moves it by at most an eighth, and that is "
+            "less than one unit of it",
+            hint=f"a rate that floats is at least {MIN_RATE_Q24} (one to one is {Q24}); a float of 0 "
+            "fixes it",
+        )
 
 
 def describe_step(step: int) -> str:
@@ -149,8 +166,9 @@ def command(
     """Let the rate follow what is spent, from where it stands: run once to schedule, then to execute.
 
     After each epoch the rate is base * 2**(excess / CREDITS), the excess being what was spent beyond what
-    was minted; it moves by at most 12.5 % an epoch, within 1/16 and 16 times its base. Where it is so
-    already, nothing is sent. Float only with fees, and with a step of at least what an epoch mints.
+    was minted; it moves by at most an eighth (12.5 %) an epoch, within 1/16 and 16 times its base, and never
+    below 8 units of 2**-24. Where it is so already, nothing is sent. Float only with fees, and with a step
+    of at least what an epoch mints.
 
     Example: timebank chain set-float 250000 --from 0x...
     """
@@ -165,6 +183,7 @@ def command(
     warnings = (
         float_warnings(micro, fees_on_spending(timebank), minted_by_an_epoch(timebank)) if micro else []
     )
+    require_movable(current.rate_q24, micro)
     if not as_json:
         for warning in warnings:
             say(f"warning: {warning}")

@@ -42,7 +42,16 @@ def powers_document(seen: Powers) -> dict[str, Any]:
         "ungoverned": list(seen.ungoverned),
         "quorum": {"threshold": seen.threshold, "signers": list(seen.signers)},
         "everybody": {name: list(signatures) for name, signatures in seen.everybody.items()},
-        "waiting": [{**asdict(one), "operation_id": "0x" + one.operation_id.hex()} for one in seen.waiting],
+        "waiting": [
+            {
+                "operation_id": "0x" + one.operation_id.hex(),
+                "caller": one.caller,
+                "contract": one.call.contract,
+                "function": one.call.function,
+                "ready_at": one.ready_at,
+            }
+            for one in seen.waiting
+        ],
     }
 
 
@@ -57,7 +66,7 @@ def _print(seen: Powers) -> None:
         )
         grant = f", beginning {_wait(role.grant_delay)} later" if role.grant_delay else ""
         out().print(
-            f"given and taken by {role.admin}{grant}; {role.guardian} may drop what it has scheduled",
+            f"given and taken by {role.admin}{grant}; {role.canceller} may drop what it has scheduled",
             markup=False,
         )
     out().print()
@@ -81,12 +90,19 @@ def _print(seen: Powers) -> None:
         out().print()
         print_table(
             "Scheduled and not executed",
-            ["contract", "function", "by", "from"],
+            ["id", "contract", "function", "by", "from"],
             [
-                (one.contract, one.function, one.caller, format_time(one.ready_at * 1000))
+                (
+                    f"0x{one.operation_id.hex()[:8]}",
+                    one.call.contract,
+                    one.call.function,
+                    one.caller,
+                    format_time(one.ready_at * 1000),
+                )
                 for one in seen.waiting
             ],
         )
+        out().print("timebank chain cancel ID drops one of them.", markup=False)
 
 
 def _held_by(role: RolePowers) -> str:

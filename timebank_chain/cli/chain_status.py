@@ -94,6 +94,8 @@ def _float_document(floating: Floating, spent: int) -> dict[str, Any]:
     least, most = (
         floating_rate.rate(base, side * MAX_DOUBLINGS * step, step) if step else None for side in (-1, 1)
     )
+    if step and base < floating_rate.MIN_RATE_Q24:
+        least = most = floating.base_rate_q24  # so small a rate stays as it is
     return {
         "floats": step > 0,
         "step_micro": step,

@@ -62,8 +62,8 @@ def command(
     """Turn a real history into spendable credits and audit every step.
 
     Values the history in several epochs; signs, proposes, finalises and claims them on a chain; sends
-    credits and pays with a fee; deposits, lends, borrows, leases, defaults and recovers; shows who earned
-    what and why; then audits all of it.
+    credits and pays with a fee; deposits, lends, borrows, leases, defaults and recovers; buys services and
+    lets the rate follow what is spent; shows who earned what and why; then audits all of it.
     Exit code 0: the audit is green; 3: it is red; 1: trouble; 2: wrong usage.
 
     Example: timebank demo
@@ -177,6 +177,10 @@ def _print_story(story: Story, *, kept: bool) -> None:
                 for scene in scenes
             ],
         )
+    if story.rates:
+        console.print("\nThe value that floats", style="bold", markup=False)
+        for move in story.rates:
+            console.print(f"After epoch {move.epoch} {move.sentence()}.", markup=False)
     print_table(
         "\nWho earned what",
         ("member", "wallet", ">granted", ">standing", ">balance"),

@@ -21,7 +21,7 @@ from timebank_chain.cli.epoch_holds import (
     holding,
     tell,
 )
-from timebank_chain.cli.epoch_rate import BuildRate, choose_rates
+from timebank_chain.cli.epoch_rate import BuildRate, check_pots, choose_rates
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -135,7 +135,8 @@ def build(
     Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
     With --hold-suspicious, acts of members who stand out are held back until a person released them
     (timebank attention release); what is held or released is in a file that whoever signs needs too.
-    With a deployment the rate is the one its chain requires, which may float; it says which it took and why.
+    With a deployment the rate is the one its chain requires, which may float; it says which it took and why;
+    a bonus pot that its fee pool does not hold is refused.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -173,6 +174,7 @@ def build(
         rpc_url=rpc_url,
         deployment=deployment,
     )
+    check_pots(target, len(intervals), pot, folder=folder, rpc_url=rpc_url, deployment=deployment)
     held = holding(folder, holds, judge=hold_suspicious, praise=praise, rate=hold_rate)
     built = []
     for current, ((start_ms, end_ms), rate) in enumerate(zip(intervals, rates, strict=True), start=target):

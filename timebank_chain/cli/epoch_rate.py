@@ -1,4 +1,4 @@
-"""Which rate `timebank epoch build` values epochs at: the one given, the chain's, or the one before."""
+"""Which rate `timebank epoch build` values epochs at, and whether their bonus pots can be paid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from timebank_chain.cli.options import open_system
 from timebank_chain.cli.output import say
 from timebank_chain.errors import ConnectionFailed, UsageError
-from timebank_chain.units import format_rate
+from timebank_chain.units import format_micro, format_rate
 
 if TYPE_CHECKING:
     from timebank_chain.epoch import PublishedEpoch
@@ -94,6 +94,39 @@ def choose_rates(
         if number == 0 or rate.rate_q24 != chosen[number - 1].rate_q24:
             say(f"rate {format_rate(rate.rate_q24)}, {one.why}")
     return chosen
+
+
+def check_pots(
+    first: int, count: int, pot: int, *, folder: Path, rpc_url: str, deployment: Path | None
+) -> None:
+    """Refuse a bonus pot that the fee pool cannot pay ``count`` times, for the epochs from ``first`` on.
+
+    Without a deployment, or where its node does not answer, nothing is known of the pool: that is said.
+
+    Parameters
+    ----------
+    pot
+        Of each epoch, micro-credits.
+    folder
+        The published epochs.
+
+    Raises
+    ------
+    OracleError
+        With the pot and what the pool holds.
+    """
+    from timebank_chain.oracle.pot import require_pots
+
+    if not pot:
+        return
+    if deployment is None:
+        say(f"bonus pot {format_micro(pot)}; without --deployment it was not compared with the fee pool")
+        return
+    pots = dict.fromkeys(range(first, first + count), pot)
+    try:
+        require_pots(open_system(rpc_url, deployment), folder, pots, done="nothing was built")
+    except ConnectionFailed as error:
+        say(f"warning: the bonus pot is not compared with the fee pool: {error}")
 
 
 def _ask(first: int, count: int, rpc_url: str, deployment: Path) -> list[RequiredRate]:

@@ -201,7 +201,7 @@ def book(
 
     who = None if taker is None else parse_account(taker, what="--for")
     timebank = open_system(rpc_url, deployment)
-    state, entries, bad = market_sweep.read_orders(timebank, file, who)
+    state, entries, read = market_sweep.read_orders(timebank, file, who)
     if as_json:
         print_json(
             "timebank.market.book/1",
@@ -210,7 +210,7 @@ def book(
                 "paused": state.paused,
                 "fee_bps": state.fee_bps,
                 "orders": [market_view.entry_document(entry) for entry in entries],
-                "bad_lines": [market_view.bad_line_document(line) for line in bad],
+                **market_view.bad_lines_document(read),
             },
         )
         return
@@ -218,7 +218,7 @@ def book(
         address: market_view.known_token(timebank, address)
         for address in dict.fromkeys(entry.order.token for entry in entries)
     }
-    market_view.print_book(state, entries, bad, tokens)
+    market_view.print_book(state, entries, read, tokens)
 
 
 @app.command("quote")
@@ -247,22 +247,19 @@ def quote(
 
     who, micro = None if taker is None else parse_account(taker, what="--for"), amount_micro(amount)
     timebank = open_system(rpc_url, deployment)
-    state, entries, bad = market_sweep.read_orders(timebank, file, who)
+    state, entries, read = market_sweep.read_orders(timebank, file, who)
     chosen, sweep = market_sweep.choose(timebank, state, entries, micro, side, token, which)
     buying = side is Side.BUY
     if as_json:
         body = market_view.sweep_document(sweep, chosen, micro, buying=buying)
         dead = [market_view.entry_document(entry) for entry in entries if entry.dead is not None]
-        bad_lines = [market_view.bad_line_document(line) for line in bad]
-        print_json(
-            "timebank.market.quote/1",
-            {**body, "fee_bps": state.fee_bps, "dead": dead, "bad_lines": bad_lines},
-        )
+        body |= {"fee_bps": state.fee_bps, "dead": dead, **market_view.bad_lines_document(read)}
+        print_json("timebank.market.quote/1", body)
         if sweep.missing:
             raise typer.Exit(CheckFailed.exit_code)
         return
     market_view.print_sweep(sweep, chosen, buying=buying)
-    market_view.say_dead(entries, bad)
+    market_view.say_dead(entries, read)
     market_sweep.require_whole(sweep)
 
 
@@ -312,11 +309,11 @@ def fill(
     market_sweep.require_fee_bound(max_fee_bps)
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    state, entries, bad = market_sweep.read_orders(timebank, file, signer.address)
+    state, entries, read = market_sweep.read_orders(timebank, file, signer.address)
     chosen, sweep = market_sweep.choose(timebank, state, entries, micro, side, token, which)
     buying = side is Side.BUY
     if sweep.missing and not as_json:
-        market_view.say_dead(entries, bad)
+        market_view.say_dead(entries, read)
     market_sweep.require_whole(sweep)
     # What was shown is what is agreed to: a fee raised in the meantime is refused by the contract.
     fee_bound = state.fee_bps if max_fee_bps is None else max_fee_bps

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from timebank_chain.chain.exchange_events import TradeFilled
     from timebank_chain.chain.market import BookEntry, MarketState, Sweep
-    from timebank_chain.chain.order_book import BadLine, BookLine
+    from timebank_chain.chain.order_book import Book, BookLine
     from timebank_chain.chain.system import Timebank
     from timebank_chain.chain.transactions import Call, Receipt
     from timebank_chain.cli.market_view import Token
@@ -78,8 +78,8 @@ def require_fee_bound(max_fee_bps: int | None) -> None:
 
 def read_orders(
     timebank: Timebank, file: Path, taker: ChecksumAddress | None
-) -> tuple[MarketState, list[BookEntry], tuple[BadLine, ...]]:
-    """Read a book and ask the chain about its orders; the lines that are none come along."""
+) -> tuple[MarketState, list[BookEntry], Book]:
+    """Read a book and ask the chain about its orders; with what the file holds."""
     from timebank_chain.chain.market import read_market
     from timebank_chain.chain.order_book import read_book
 
@@ -87,7 +87,7 @@ def read_orders(
     if not book.lines:
         raise TradeOrderError("the book is empty", where=str(file), hint="add an order: timebank market sell")
     state, entries = read_market(timebank, book.lines, taker)
-    return state, entries, book.bad
+    return state, entries, book
 
 
 def find_line(lines: Sequence[BookLine], which: str | None, what: str) -> BookLine:
@@ -105,6 +105,21 @@ def find_line(lines: Sequence[BookLine], which: str | None, what: str) -> BookLi
             hint="name one with --order: its line, or how its hash begins (timebank market book)",
         )
     return found[0]
+
+
+def _no_token_chosen(tokens: int, *, buying: bool) -> UsageError:
+    """Say why it is not clear which token is meant: no order fits, or orders for several tokens do."""
+    theirs, yours = ("sells", "buy") if buying else ("buys", "sell")
+    if tokens == 0:
+        return UsageError(
+            f"you want to {yours} credits, and no order in this book {theirs} any",
+            hint=f"see what it has: timebank market book; or make an order yourself: timebank market {yours}",
+        )
+    return UsageError(
+        f"{tokens} different tokens can be exchanged for credits in this book, and it is not said which one "
+        f"you want to {'pay with' if buying else 'get'}",
+        hint="choose one with --token ADDRESS, or --token coin; the book shows them: timebank market book",
+    )
 
 
 def choose(
@@ -139,11 +154,7 @@ def choose(
     else:
         addresses = list(dict.fromkeys(entry.order.token for entry in fitting))
         if len(addresses) != 1:
-            verb = "sell" if buying else "buy"
-            raise UsageError(
-                f"the orders that {verb} credits are for {len(addresses) or 'no'} tokens",
-                hint="choose one with --token" if addresses else "see the book: timebank market book",
-            )
+            raise _no_token_chosen(len(addresses), buying=buying)
         chosen = market_view.known_token(timebank, addresses[0])
     return chosen, best_of(entries, chosen.address, micro, state.fee_bps, buying=buying)
 

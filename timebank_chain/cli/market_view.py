@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
     from timebank_chain.chain.market import BookEntry, MarketState, Part, Sweep
-    from timebank_chain.chain.order_book import BadLine
+    from timebank_chain.chain.order_book import BadLine, Book
     from timebank_chain.chain.system import Timebank
     from timebank_chain.errors import TimebankError
 
@@ -132,10 +132,18 @@ def bad_line_document(line: BadLine) -> dict[str, Any]:
     return {"line": line.number, **(refusal_document(error) or {}), "where": error.where, "hint": error.hint}
 
 
+def bad_lines_document(book: Book) -> dict[str, Any]:
+    """Return the lines of a book that are no order, and how many more there are."""
+    return {
+        "bad_lines": [bad_line_document(line) for line in book.bad],
+        "more_bad_lines": book.more_bad,
+    }
+
+
 def print_book(
     state: MarketState,
     entries: Sequence[BookEntry],
-    bad: Sequence[BadLine],
+    book: Book,
     tokens: Mapping[ChecksumAddress, Token],
 ) -> None:
     """Print a book: what can be filled, and why the rest cannot."""
@@ -156,7 +164,7 @@ def print_book(
         )
     columns = [">line", "maker", ">credits left", ">for each", "of", "until", "who", "state"]
     print_table(f"Book at {moment(state.time)}, fee {state.fee_bps} basis points", columns, rows)
-    say_dead([], bad)
+    say_dead([], book)
     dead = sum(entry.dead is not None for entry in entries)
     out().print(f"{len(entries) - dead} of {len(entries)} orders can be filled")
 
@@ -217,10 +225,12 @@ def sentence(sweep: Sweep, token: Token, *, buying: bool) -> str:
     return f"give {format_micro(sweep.credits)} credits and get {amount} (the makers get {net})"
 
 
-def say_dead(entries: Sequence[BookEntry], bad: Sequence[BadLine]) -> None:
+def say_dead(entries: Sequence[BookEntry], book: Book) -> None:
     """Say which orders cannot be filled and which lines are none, and why."""
     for entry in entries:
         if entry.dead is not None:
             out().print(f"line {entry.line} is dead: {entry.dead.message}", markup=False)
-    for line in bad:
+    for line in book.bad:
         out().print(f"line {line.number} is dead: {line.error}", markup=False)
+    if book.more_bad:
+        out().print(f"and {book.more_bad:,} more lines are no orders")

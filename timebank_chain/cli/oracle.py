@@ -40,6 +40,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.oracle_session import (
+    check_pot,
     check_rate,
     epoch_place,
     log_to_stderr,
@@ -270,8 +271,8 @@ def sign(
             "--rpc-url",
             envvar=config.ENV_RPC_URL,
             metavar="URL",
-            help="Node to ask for the rate the epoch must have, and, if records share an id, whether it is "
-            "final already.",
+            help="Node to ask for the rate the epoch must have, what the fee pool holds for its bonus pot, "
+            "and, if records share an id, whether it is final already.",
         ),
     ] = None,
     rate_q24: Annotated[
@@ -293,10 +294,10 @@ def sign(
 
     The signature is bound to the deployment's chain and oracle. With a node (--rpc-url), or told the rate
     (--rate-q24), an epoch of another rate than the chain requires is refused; where the rate floats, one of
-    the two is needed. Where records of your feed have one id and different contents, the one in a finalised
-    epoch stays; no other does. Where acts are held or were released, the publisher's file of holds is needed
-    (--holds): read it, since a hold takes somebody's pay. An epoch with acts that were erased since is not
-    signed: it is built again without them.
+    the two is needed. With a node, so is one whose bonus pot the fee pool does not hold. Where records of
+    your feed have one id and different contents, the one in a finalised epoch stays; no other does. Where
+    acts are held or were released, the publisher's file of holds is needed (--holds): read it, since a hold
+    takes somebody's pay. An epoch with acts that were erased since is not signed: it is built again.
 
     Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
     --policy policy.json --deployment deployment.json --keystore me.json --password-file password
@@ -320,6 +321,7 @@ def sign(
         _require_development(manifest.chain_id, "signed for")
     target_folder = epoch_folder(folder, number)
     compared: str | None = None
+    pot_compared: str | None = None
     if drill:
         # Its files may be withheld: that is a drill as well.
         header = read_header(target_folder, number)
@@ -338,6 +340,7 @@ def sign(
             return rpc_url is not None and system().rate_oracle.header_hash_of(number) == header.hash()
 
         compared = check_rate(header, system if rpc_url else None, manifest, told=rate_q24)
+        pot_compared = check_pot(header, folder, system if rpc_url else None)
 
         known = final_records(folder, published, is_final=is_final)
         if erased is not None and not erased.is_file():
@@ -366,6 +369,8 @@ def sign(
                 "header_hash": header_hash,
                 "rate_q24": header.rate_q24,
                 "rate_compared_with": compared,
+                "pot_micro": header.pot,
+                "pot_compared_with": pot_compared,
                 "trust_published": trust_published,
                 "signature_file": None if path is None else str(path),
             },

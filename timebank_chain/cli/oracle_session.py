@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from timebank_chain.cli.options import keystore_path, open_signer, password_for, require_epochs
 from timebank_chain.cli.output import say
 from timebank_chain.errors import ConnectionFailed, OracleError, UsageError
-from timebank_chain.units import RateQ24, format_rate
+from timebank_chain.units import RateQ24, format_micro, format_rate
 
 if TYPE_CHECKING:
     from timebank_chain.activity import ActivityTable, Members
@@ -222,6 +222,43 @@ def check_rate(
     say(
         f"rate {format_rate(header.rate_q24)}: not compared with the chain's (add --rpc-url URL, or "
         "--rate-q24 RATE)"
+    )
+    return None
+
+
+def check_pot(header: EpochHeader, folder: Path, system: Callable[[], Timebank] | None) -> str | None:
+    """Refuse to sign an epoch whose bonus pot the fee pool cannot pay.
+
+    Parameters
+    ----------
+    folder
+        The published epochs.
+    system
+        Opens the system on its chain; ``None``: there is no node to ask.
+
+    Returns
+    -------
+    str
+        What it was compared with, ``chain``; ``None`` if with nothing.
+
+    Raises
+    ------
+    OracleError
+        If it is more than the pool holds for it.
+    """
+    from timebank_chain.oracle.pot import require_pots
+
+    if not header.pot:
+        return None
+    if system is not None:
+        try:
+            require_pots(system(), folder, {header.epoch: header.pot}, done="nothing was signed")
+        except ConnectionFailed as error:
+            say(f"the chain could not be asked ({error.message})")
+        else:
+            return "chain"
+    say(
+        f"bonus pot {format_micro(header.pot)}: not compared with what the fee pool holds (add --rpc-url URL)"
     )
     return None
 

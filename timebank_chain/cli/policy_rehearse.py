@@ -18,7 +18,7 @@ from timebank_chain.cli.options import (
 )
 from timebank_chain.cli.output import out, print_json, print_table
 from timebank_chain.errors import UsageError
-from timebank_chain.units import format_micro
+from timebank_chain.units import format_micro, format_rate
 from timebank_chain.valuation.policy import load_policy, policy_hash
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def command(
 
     Acts, rates and pots are those of the published epochs; under the policy they were valued by, everything
     comes out bit for bit. A rehearsal keeps the recorded rates: where the rate floats, another mint would
-    have moved those of later epochs too. With a deployment the epochs must be the final ones on chain, and
+    have moved those of later epochs too; and the policy's initial rate counts for nothing, because it is only
+    where a new deployment begins. With a deployment the epochs must be the final ones on chain, and
     fees are estimated: as if everybody spent the same part of what they are credited.
 
     Example: timebank policy rehearse --with new.json --epochs epochs
@@ -122,6 +123,12 @@ def _document(
         "identical": found.identical,
         "rates": "recorded",
         "rate_floats": floats,
+        "initial_rate": {
+            "published_q24": found.own_policy.initial_rate_q24,
+            "rehearsed_q24": found.policy.initial_rate_q24,
+            "applied": False,
+            "note": _initial_rate_note(found),
+        },
         "accounts": len(found.accounts),
         "winners": found.winners,
         "losers": found.losers,
@@ -205,10 +212,25 @@ def _print(found: Rehearsal, paid: tuple[int, int] | None, floats: bool | None, 
             f"rates are the recorded ones; {here} another mint would have moved those of later epochs too",
             markup=False,
         )
+    note = _initial_rate_note(found)
+    if note is not None:
+        out().print(f"note: {note}", markup=False)
     if found.identical:
         out().print("every leaf, root and total is the published one, bit for bit")
     if paid is not None:
         out().print("~ fees: as if everybody spent the same part of what they are credited", markup=False)
+
+
+def _initial_rate_note(found: Rehearsal) -> str | None:
+    """Return why a changed initial rate changed nothing, ``None`` if it is the one the policy has today."""
+    if not found.other_initial_rate:
+        return None
+    return (
+        f"the initial rate {format_rate(found.policy.initial_rate_q24)} of the rehearsed policy (today's: "
+        f"{format_rate(found.own_policy.initial_rate_q24)}) changes nothing here: epochs are valued at the "
+        f"rate in force on the chain (epoch {found.epochs[-1].epoch}: {format_rate(found.rate_q24)}), and "
+        "only a new deployment begins with its policy's; to change the rate in force: timebank chain set-rate"
+    )
 
 
 def _signed(amount: int) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help=(
         "Link a placeholder (who earned before having a wallet) to a wallet: the registrar requests, after "
-        "the delay anyone confirms, and until then the wallet or the guardian can reject.\n\n"
+        "the delay anyone confirms, and until then the wallet or the canceller can reject.\n\n"
         "Example: timebank wallet link request ada@example.org 0x... --from 0x..."
     ),
     no_args_is_help=True,
@@ -163,7 +163,7 @@ def reject(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop a requested link (the wallet itself, or the guardian).
+    """Drop a requested link (the wallet itself, or the canceller).
 
     Example: timebank wallet link reject ada@example.org --from 0x...
     """

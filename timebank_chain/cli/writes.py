@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from timebank_chain.cli.options import confirm
 from timebank_chain.cli.output import print_json, print_table, say
+from timebank_chain.errors import UsageError
 from timebank_chain.units import format_time
 
 if TYPE_CHECKING:
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
 Learn = Callable[["Receipt"], Mapping[str, Any]]
 
 ETHER = 10**18
+
+
+def parse_ether(text: str) -> int:
+    """Read an amount of the chain's own coin (``0.01``) as wei."""
+    try:
+        wei = Decimal(text) * ETHER
+    except InvalidOperation:
+        raise UsageError(f"not an amount of coins: {text!r}", hint="write 0.01") from None
+    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
+        raise UsageError(f"not an amount of coins: {text!r}", hint="at least 0, at most 18 decimals")
+    return int(wei)
 
 
 def format_ether(wei: int) -> str:

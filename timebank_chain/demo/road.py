@@ -29,6 +29,7 @@ from timebank_chain.chain.system import Timebank, open_timebank
 from timebank_chain.chain.transactions import Call, send
 from timebank_chain.content import ContentStore
 from timebank_chain.demo.bank import BankChapter
+from timebank_chain.demo.floating import FloatingValue
 from timebank_chain.demo.history import History, Schedule
 from timebank_chain.demo.services import ServiceChapter
 from timebank_chain.demo.story import EpochStory, MemberStory, Movement, Story
@@ -70,6 +71,7 @@ class _Cast:
     governor: LocalSigner
     guardian: LocalSigner
     registrar: LocalSigner
+    canceller: LocalSigner
     quorum: list[LocalSigner]
     newcomer: LocalSigner
     merchant: LocalSigner
@@ -128,6 +130,13 @@ def run_demo(connection: Connection, history: History, schedule: Schedule, optio
         tell=tell,
         scenes=story.bank,
     )
+    value = FloatingValue(
+        timebank=timebank,
+        governor=cast.governor,
+        wait=lambda moment: _wait_until(connection, moment, "the governor's delay", tell),
+        tell=tell,
+        moves=story.rates,
+    )
     busy = _busy(cast, cleaned.table, schedule)
     published: PublishedEpoch | None = None
     for number, end_ms in enumerate(schedule.ends_ms, start=1):
@@ -141,8 +150,10 @@ def run_demo(connection: Connection, history: History, schedule: Schedule, optio
             rate_q24=timebank.rate_oracle.rate_q24(),
             pot=timebank.fee_pool.bonus(),
         )
-        published = _run_epoch(timebank, cast, build, story, options, chapter)
+        published = _run_epoch(timebank, cast, build, story, options, chapter, value)
         if number < len(schedule.ends_ms):
+            if number == 1:
+                value.open(published.header.total_mint)
             # The fees of these payments become the next epoch's bonus pot.
             story.movements.extend(_spend(timebank, cast, tell))
             if number == 1:
@@ -164,6 +175,7 @@ def run_demo(connection: Connection, history: History, schedule: Schedule, optio
         tell=tell,
         scenes=story.services,
     ).act()
+    value.close()
     _look_around(timebank, cast, published, story)
     previous = None
     if published.number > 1:
@@ -193,6 +205,7 @@ def _cast(history: History) -> _Cast:
         governor=fresh(),
         guardian=fresh(),
         registrar=fresh(),
+        canceller=fresh(),
         quorum=[fresh() for _ in range(QUORUM)],
         newcomer=fresh(),
         merchant=fresh(),
@@ -219,7 +232,7 @@ def _write_members(path: Path, cast: _Cast) -> None:
 
 def _fund(connection: Connection, cast: _Cast) -> None:
     """Give everybody who sends something coins for gas, from the development chain's own accounts."""
-    senders = [cast.deployer, cast.operator, cast.registrar, cast.newcomer, cast.merchant]
+    senders = [cast.deployer, cast.operator, cast.governor, cast.registrar, cast.newcomer, cast.merchant]
     senders += cast.wallets.values()
     keys = connection.development_keys()
     if keys:
@@ -254,6 +267,7 @@ def _deploy(connection: Connection, cast: _Cast, schedule: Schedule, options: De
         governor=cast.governor.address,
         guardian=cast.guardian.address,
         registrar=cast.registrar.address,
+        canceller=cast.canceller.address,
         challenge_window=seconds,
         answer_time=usual_answer_time(seconds),
         governance_delay=seconds // 2,
@@ -279,6 +293,7 @@ def _run_epoch(
     story: Story,
     options: DemoOptions,
     chapter: BankChapter,
+    value: FloatingValue,
 ) -> PublishedEpoch:
     tell = options.progress
     header = build.header
@@ -304,10 +319,11 @@ def _run_epoch(
     tell(f"  signed by {THRESHOLD} of {QUORUM}, proposed with a bond ({proposed.gas_used:,} gas)")
     pending = timebank.rate_oracle.pending()
     assert pending is not None  # noqa: S101 - the proposal above was mined
-    _wait_until(timebank.connection, pending.challenge_ends_at, tell)
+    _wait_until(timebank.connection, pending.challenge_ends_at, "the challenge window", tell)
     finalised = timebank.send(
         operator, finalise_call(timebank, read_state(timebank, operator.address), header)
     )
+    value.finalised(finalised, header.rate_q24)
     gas, before = 0, timebank.attention_credit.total_supply()
     mine = {address_bytes(signer.address) for signer in cast.wallets.values()}
     indices = [
@@ -348,14 +364,14 @@ def _busy(cast: _Cast, table: ActivityTable, schedule: Schedule) -> list[list[st
     return found
 
 
-def _wait_until(connection: Connection, moment: int, tell: Progress) -> None:
-    """Let the chain's clock reach ``moment`` (Unix seconds)."""
+def _wait_until(connection: Connection, moment: int, what: str, tell: Progress) -> None:
+    """Let the chain's clock reach ``moment`` (Unix seconds), the end of ``what``."""
     if connection.can_advance_time():
-        tell("  moving the development chain's clock past the challenge window")
+        tell(f"  moving the development chain's clock past {what}")
         # One second more: calls are simulated on the newest block, which lies before the next one.
         connection.advance_time(max(1, moment + 1 - connection.timestamp()))
         return
-    tell(f"  waiting for the end of the window ({max(0, moment - connection.timestamp())} s)")
+    tell(f"  waiting for the end of {what} ({max(0, moment - connection.timestamp())} s)")
     while time.time() < moment and connection.timestamp() < moment:
         time.sleep(_POLL_SECONDS)
 
@@ -407,7 +423,7 @@ def _link(
     timebank.send(cast.registrar, timebank.member_registry.request_link(placeholder, wallet))
     link = timebank.member_registry.requested_link(placeholder)
     assert link is not None  # noqa: S101 - the request above was mined
-    _wait_until(timebank.connection, link.effective_at, tell)
+    _wait_until(timebank.connection, link.effective_at, "the time to object", tell)
     timebank.send(cast.newcomer, timebank.member_registry.confirm_link(placeholder))
     granted = proof.leaf.cumulative_mint
     if granted:

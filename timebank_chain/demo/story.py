@@ -9,6 +9,7 @@ from typing import Any
 from timebank_chain.audit import AuditReport
 from timebank_chain.epoch import PublishedEpoch
 from timebank_chain.epoch.receipts import Receipt
+from timebank_chain.units import Q24, format_micro
 from timebank_chain.valuation import Policy, half_life_of, policy_hash, tau_of
 
 
@@ -92,6 +93,52 @@ class BankScene:
 
 
 @dataclass(frozen=True)
+class RateMove:
+    """How an epoch moved the rate.
+
+    Attributes
+    ----------
+    spent_micro, minted_micro
+        By members since the epoch before, and by this epoch.
+    excess_micro
+        Spent beyond what was minted, within the bounds, since the rate floats.
+    previous_rate_q24, rate_q24
+        Micro-credits per micro-value, 2**24 = 1.0: of this epoch, and of the next.
+    """
+
+    epoch: int
+    spent_micro: int
+    minted_micro: int
+    excess_micro: int
+    previous_rate_q24: int
+    rate_q24: int
+
+    def sentence(self) -> str:
+        """Say it in words, with the numbers."""
+        before, after = (f"{rate / Q24:.6f}" for rate in (self.previous_rate_q24, self.rate_q24))
+        moved = 100 * abs(self.rate_q24 - self.previous_rate_q24) / self.previous_rate_q24
+        why = (
+            f"members spent {format_micro(self.spent_micro)} credits, the epoch minted "
+            f"{format_micro(self.minted_micro)}"
+        )
+        if self.rate_q24 == self.previous_rate_q24:
+            return f"the rate stays at {before} credits per value: {why}"
+        verb = "rises" if self.rate_q24 > self.previous_rate_q24 else "falls"
+        return f"the rate {verb} by {moved:.2f} %, from {before} to {after} credits per value: {why}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the move as JSON values."""
+        return {
+            "epoch": self.epoch,
+            "spent_micro": self.spent_micro,
+            "minted_micro": self.minted_micro,
+            "excess_micro": self.excess_micro,
+            "previous_rate_q24": self.previous_rate_q24,
+            "rate_q24": self.rate_q24,
+        }
+
+
+@dataclass(frozen=True)
 class MemberStory:
     """A member with a wallet at the end of the run; micro-credits."""
 
@@ -129,6 +176,7 @@ class Story:
     movements: list[Movement] = field(default_factory=list)
     bank: list[BankScene] = field(default_factory=list)
     services: list[BankScene] = field(default_factory=list)
+    rates: list[RateMove] = field(default_factory=list)
     linked: tuple[str, str, str, int] | None = None
     members: list[MemberStory] = field(default_factory=list)
     supply_micro: int = 0
@@ -165,6 +213,7 @@ class Story:
             "movements": [movement.to_json() for movement in self.movements],
             "bank": [scene.to_json() for scene in self.bank],
             "services": [scene.to_json() for scene in self.services],
+            "rates": [move.to_json() for move in self.rates],
             "linked": None
             if linked is None
             else dict(zip(("member", "placeholder", "wallet", "claimed_micro"), linked, strict=True)),

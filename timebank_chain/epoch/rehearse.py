@@ -1,7 +1,8 @@
 """What past epochs would have been under another policy: the same acts, the same code, other rules.
 
 Takes published epochs and a policy; gives each epoch as it is and as it would have been. Acts, rates and pots
-are those of the headers: they were decided on chain, not by the policy. Standings and cumulative mints carry
+are those of the headers: they were decided on chain, not by the policy; its initial rate only says where a
+new deployment begins. Standings and cumulative mints carry
 on from epoch to epoch as rehearsed; before the first rehearsed epoch they are as published. Under the
 policies they were valued by, every root and total comes out as it is.
 
@@ -23,7 +24,7 @@ from timebank_chain.epoch.file import PublishedEpoch, published_numbers, read_ep
 from timebank_chain.epoch.proof import checked_tree
 from timebank_chain.epoch.rows import AccountRows, ActivityRows, rows_of_valuation
 from timebank_chain.errors import EpochError, PolicyError, TamperedEpoch
-from timebank_chain.units import format_duration
+from timebank_chain.units import RateQ24, format_duration
 from timebank_chain.valuation import Activities, Policy, PreviousAccounts, value_epoch
 from timebank_chain.valuation.inequality import Inequality, exact_sum, measure
 from timebank_chain.valuation.order import accounts_as_keys
@@ -33,10 +34,12 @@ from timebank_chain.valuation.order import accounts_as_keys
 class RehearsedEpoch:
     """An epoch as published, and as it would have been.
 
-    ``total_earned`` is in micro-value, ``total_mint`` in micro-credits.
+    ``own_policy`` is the one it was valued by; ``total_earned`` is in micro-value, ``total_mint`` in
+    micro-credits.
     """
 
     published: PublishedEpoch
+    own_policy: Policy
     activities: ActivityRows
     accounts: AccountRows
     total_earned: int
@@ -76,6 +79,8 @@ class Rehearsal:
     ----------
     policy
         The rehearsed one.
+    own_policy, rate_q24
+        The policy and the rate the last epoch was valued by; micro-credits per micro-value, 2**24 = 1.0.
     accounts
         (m, 20) bytes: every account of the last epoch.
     mint, standing
@@ -83,6 +88,8 @@ class Rehearsal:
     """
 
     policy: Policy
+    own_policy: Policy
+    rate_q24: RateQ24
     epochs: tuple[EpochEffect, ...]
     accounts: NDArray[np.uint8]
     mint: tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -92,6 +99,11 @@ class Rehearsal:
     def identical(self) -> bool:
         """Whether every epoch came out bit for bit as published."""
         return all(one.identical for one in self.epochs)
+
+    @property
+    def other_initial_rate(self) -> bool:
+        """Whether the rehearsed policy begins with another rate: that was not, and cannot be, rehearsed."""
+        return self.policy.initial_rate_q24 != self.own_policy.initial_rate_q24
 
     @cached_property
     def difference(self) -> NDArray[np.int64]:
@@ -215,7 +227,13 @@ def rehearse_epoch(
     activities, accounts = rows_of_valuation(valuation)
     totals = valuation.totals
     return RehearsedEpoch(
-        published, activities, accounts, totals.total_earned, totals.active_count, totals.total_mint
+        published,
+        own_policy,
+        activities,
+        accounts,
+        totals.total_earned,
+        totals.active_count,
+        totals.total_mint,
     )
 
 
@@ -315,6 +333,8 @@ def _summed_up(policy: Policy, rehearsed: Sequence[RehearsedEpoch]) -> Rehearsal
         )
     return Rehearsal(
         policy=policy,
+        own_policy=end.own_policy,
+        rate_q24=RateQ24(end.published.header.rate_q24),
         epochs=tuple(effects),
         accounts=accounts,
         mint=(then, now),

@@ -100,10 +100,12 @@ def propose_call(
         )
     reason = why_not_next(header, state)
     if reason is not None:
+        # Built again without it, the epoch would grant no pot at all.
+        pot = f" --pot {min(header.pot, state.bonus)}" if header.pot else ""
         raise OracleError(
             f"epoch {header.epoch} cannot be proposed: {reason}",
             hint=f"build it again with `timebank epoch build --epoch {header.epoch} --force --rate-q24 "
-            f"{state.rate_q24}`, or let `timebank oracle run` do it",
+            f"{state.rate_q24}{pot}`, or let `timebank oracle run` do it",
         )
     if header.end_ms > state.time_ms:
         raise OracleError(

@@ -256,10 +256,15 @@ class CreditExchange:
         self._check_trade_fee(new_fee_bps)
         self.trade_fee_bps = new_fee_bps
 
-    def set_trading_paused(self, caller: str, paused: bool) -> None:
-        """Stop or resume filling."""
+    def pause_trading(self, caller: str) -> None:
+        """Stop filling."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
-        self.trading_paused = paused
+        self.trading_paused = True
+
+    def resume_trading(self, caller: str) -> None:
+        """Allow filling again."""
+        require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        self.trading_paused = False
 
     # Views
 

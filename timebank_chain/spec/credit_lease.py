@@ -284,10 +284,15 @@ class CreditLease:
         self._check_lease_fee(new_fee_bps)
         self.lease_fee_bps = new_fee_bps
 
-    def set_leasing_paused(self, caller: str, paused: bool) -> None:
-        """Stop or resume taking."""
+    def pause_leasing(self, caller: str) -> None:
+        """Stop taking."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
-        self.leasing_paused = paused
+        self.leasing_paused = True
+
+    def resume_leasing(self, caller: str) -> None:
+        """Allow taking again."""
+        require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        self.leasing_paused = False
 
     # Views
 

@@ -453,10 +453,15 @@ class CreditLending:
         self.risk = new_settings
         self.books.fee_bps = new_settings.fee_bps
 
-    def set_borrowing_paused(self, caller: str, paused: bool) -> None:
-        """Stop or resume new borrowing."""
+    def pause_borrowing(self, caller: str) -> None:
+        """Stop new borrowing."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
-        self.books.paused = paused
+        self.books.paused = True
+
+    def resume_borrowing(self, caller: str) -> None:
+        """Allow new borrowing again."""
+        require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        self.books.paused = False
 
     # Views
 

@@ -75,6 +75,7 @@ class RateFloat:
         before, spent = self.floating.as_of(rate_q24), self.spent()
         demand = spent - before.spent_at_last
         excess = floating_rate.excess_after(before.excess, before.step, demand, supply)
-        moved: RateQ24 = floating_rate.rate(before.base_rate_q24, excess, before.step)
+        target = floating_rate.rate(before.base_rate_q24, excess, before.step)
+        moved: RateQ24 = floating_rate.bounded_move(rate_q24, target)
         self.floating = replace(before, rate_q24=moved, excess=excess, spent_at_last=spent)
         return RateMove(demand, supply, before.excess, excess, moved)

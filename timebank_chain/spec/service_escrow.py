@@ -310,10 +310,15 @@ class ServiceEscrow:
         self._check_fee(new_fee_bps)
         self.service_fee_bps = new_fee_bps
 
-    def set_ordering_paused(self, caller: str, paused: bool) -> None:
-        """Stop or resume placing, countering and accepting."""
+    def pause_ordering(self, caller: str) -> None:
+        """Stop placing, countering and accepting."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
-        self.ordering_paused = paused
+        self.ordering_paused = True
+
+    def resume_ordering(self, caller: str) -> None:
+        """Allow placing, countering and accepting again."""
+        require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        self.ordering_paused = False
 
     # Views
 
