@@ -5,6 +5,7 @@ e2e
 |- SIGTERM while idle: exit 0, the lock is free again
 |- a second daemon on the same state folder is refused, exit 1
 |- a quorum of two processes' keys: `oracle sign` from one's own feed, then propose and finalise by hand
+|- with --hold-suspicious: held, in the status, released, paid in the next epoch; others sign by the file
 |- a later row with a published id: `oracle sign` and `audit --activity` both stay with the published one
 `- wrong password, another chain's deployment: one sentence, exit 1
 """
@@ -29,6 +30,7 @@ from typer.testing import CliRunner
 
 from tests.chain_fixtures import start_anvil, stop
 from tests.world import SIGNERS, fund, plan
+from timebank_chain.activity import placeholder_address
 from timebank_chain.audit import run_audit
 from timebank_chain.chain.connection import connect
 from timebank_chain.chain.deployment import deploy, load_deployment
@@ -42,6 +44,7 @@ from timebank_chain.chain.events import (
 )
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.chain.system import Timebank, open_timebank
+from timebank_chain.cli.attention import app as attention_app
 from timebank_chain.cli.ingest import app as ingest_app
 from timebank_chain.cli.oracle import app
 from timebank_chain.epoch import read_epoch
@@ -349,6 +352,54 @@ def test_members_sign_propose_and_finalise_by_hand(site: Site) -> None:
     assert [check.name for check in report.checks if not check.ok] == []
     by_table = site.inside("sign", "1", "--activity", str(table), *own, "--dry-run")
     assert by_table.exit_code == 0, by_table.exception
+
+
+def test_suspicious_acts_are_held_released_and_signed(site: Site) -> None:
+    with site.feed.open("a", encoding="utf-8") as file:
+        for number in range(11):
+            for act in range(5):
+                at = site.start_ms + 1 + (number * 37 + act * 523) % (EPOCH_MS - 100)
+                likes = 90 if number == 0 else 1 + (number + act) % 5
+                file.write(f"{number}:{act},m{number},general,{at},3,2,{likes}\n")
+    time.sleep(max(0.0, (site.start_ms + EPOCH_MS) / 1_000 + 2 - time.time()))
+    hold = ["--hold-suspicious", "--hold-rate", "0.2", "--once", "--json"]
+    missing = site.call("run", *site.run_arguments("signer1"), "--holds", str(site.folder / "none"), "--once")
+    assert missing.returncode == 2 and "--holds: no such file" in missing.stderr
+    first = site.call("run", *site.run_arguments("signer1"), *hold)
+    assert first.returncode == 0, first.stderr
+    (waiting,) = json.loads(first.stdout)["holds"]["waiting"]
+    assert (waiting["member"], waiting["epoch"], waiting["acts"], waiting["released"]) == ("m0", 1, 5, None)
+    assert any("engagement" in reason for reason in waiting["reasons"])
+    shown = site.inside("status", "--rpc-url", site.url)
+    assert "timebank attention release" in shown.stdout and "m0" in shown.stdout
+    keys = ["--keystore", str(site.keystores["signer2"]), "--password-file", str(site.folder / "password")]
+    own = ["--policy", str(site.folder / "policy.json"), "--members", str(site.folder / "members.csv"), *keys]
+    own += ["--feed", str(site.feed), "--json"]
+    published = site.folder / "epochs.holds.json"
+    elsewhere = published.rename(site.folder / "from the publisher.json")
+    without = site.inside("sign", "1", *own)
+    assert isinstance(without.exception, OracleError) and "missing from the epoch" in str(without.exception)
+    assert site.inside("sign", "1", *own, "--holds", str(elsewhere)).exit_code == 0
+    elsewhere.rename(published)
+
+    words = ["release", "m0", "--reason", "a club's news", "--epochs", str(site.epochs)]
+    released = CliRunner().invoke(attention_app, words)
+    structlog.reset_defaults()
+    assert released.exit_code == 0, released.exception
+    time.sleep(WINDOW_SECONDS + EPOCH_MS / 1_000)
+    # Epoch 1 is proposed, finalised and, its window being over, followed by the next one.
+    deadline = time.monotonic() + TIMEOUT
+    while not (site.epochs / "000002").exists() and time.monotonic() < deadline:
+        again = site.call("run", *site.run_arguments("signer1"), "--once")
+        assert again.returncode == 0, again.stderr
+        time.sleep(1)
+    rows = read_epoch(site.epochs, 2).activities
+    account = placeholder_address("m0")
+    assert sum(row.tobytes() == account for row in rows.account) == 5
+    status = json.loads(site.inside("status", "--rpc-url", site.url, "--json").stdout)
+    assert status["holds"]["waiting"] == [] and status["holds"]["acts_taken"] == 5
+    signed = site.inside("sign", "2", *own)
+    assert signed.exit_code == 0, signed.exception
 
 
 def test_a_wrong_password_and_another_chain_end_at_once(site: Site) -> None:

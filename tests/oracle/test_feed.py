@@ -96,6 +96,10 @@ def test_a_missing_feed_and_an_unknown_format_are_named(tmp_path: Path) -> None:
     odd.touch()
     with pytest.raises(OracleError, match=r"no known feed format: '\.xlsx'"):
         take_snapshot(odd, {}, tmp_path)
+    packed = odd.rename(tmp_path / "feed.csv.gz")
+    with pytest.raises(OracleError, match=r"no known feed format: '\.gz'") as caught:
+        take_snapshot(packed, {}, tmp_path)
+    assert "unpacked first, or taken by timebank ingest" in (caught.value.hint or "")
 
 
 def test_growth_is_fine(tmp_path: Path) -> None:

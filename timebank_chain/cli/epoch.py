@@ -15,9 +15,11 @@ from timebank_chain.cli.epoch_holds import (
     DEFAULT_RATE,
     HoldRate,
     HoldsFile,
+    HoldSuspicious,
     PraiseFile,
     PublishedHolds,
     holding,
+    tell,
 )
 from timebank_chain.cli.epoch_rate import BuildRate, check_pots, choose_rates
 from timebank_chain.cli.epoch_view import (
@@ -117,10 +119,7 @@ def build(
     data_uri: Annotated[
         str, typer.Option("--data-uri", metavar="URI", help="Where the published files can be fetched.")
     ] = "",
-    hold_suspicious: Annotated[
-        bool,
-        typer.Option("--hold-suspicious", help="Hold back acts that look bought or automated, and say why."),
-    ] = False,
+    hold_suspicious: HoldSuspicious = False,
     holds: HoldsFile = None,
     praise: PraiseFile = None,
     hold_rate: HoldRate = DEFAULT_RATE,
@@ -148,6 +147,7 @@ def build(
     """
     from timebank_chain.activity import Members, load_members, read_activity
     from timebank_chain.epoch import build_epoch, publish, published_numbers, read_epoch, read_policy
+    from timebank_chain.oracle.holds import NothingHeld
     from timebank_chain.valuation import load_policy
 
     folder = require_epochs(epochs)
@@ -178,12 +178,12 @@ def build(
     held = holding(folder, holds, judge=hold_suspicious, praise=praise, rate=hold_rate)
     built = []
     for current, ((start_ms, end_ms), rate) in enumerate(zip(intervals, rates, strict=True), start=target):
-        acts, said = table, None
-        if held is not None:
-            acts, said = held.before(table, epoch=current, start_ms=start_ms, end_ms=end_ms, policy=rules)
-        try:
+        with (held or NothingHeld()).building(
+            table, epoch=current, start_ms=start_ms, end_ms=end_ms, policy=rules
+        ) as acts:
+            said = {} if held is None else {"holds": tell(held.path, current, acts)}
             made = build_epoch(
-                acts,
+                acts.table,
                 roster,
                 rules,
                 start_ms=start_ms,
@@ -193,12 +193,9 @@ def build(
                 pot=pot,
                 data_uri=data_uri,
             )
+            acts.publishing(made.header)
             previous = publish(made, folder, force=force)
-        except BaseException:
-            if held is not None:
-                held.undo()
-            raise
-        built.append(_built_document(made, previous, rate) | ({} if said is None else {"holds": said}))
+        built.append(_built_document(made, previous, rate) | said)
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:
         print_json("timebank.epoch.build/1", {"epochs": built})

@@ -1,12 +1,10 @@
-"""What `timebank epoch` does with suspicious acts: hold them back, bring in what was released, say so."""
+"""Suspicious acts, for the commands: held back, brought in when released, said so, and compared with."""
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +16,9 @@ from timebank_chain.errors import AttentionError, CheckFailed, UsageError
 if TYPE_CHECKING:
     from timebank_chain.activity import ActivityTable
     from timebank_chain.activity.erased import Erased
-    from timebank_chain.attention.monitor.hold_checks import Checker
-    from timebank_chain.attention.monitor.holds import Adjusted, HoldsBook
-    from timebank_chain.attention.monitor.spans import Praise
-    from timebank_chain.attention.monitor.suspicion import SuspicionSettings
+    from timebank_chain.attention.monitor.holding import Holding
     from timebank_chain.epoch import Finding, PublishedEpoch
-    from timebank_chain.valuation import Policy
+    from timebank_chain.oracle.holds import HeldEpoch
 
 HoldsFile = Annotated[
     Path | None,
@@ -42,157 +37,139 @@ HoldRate = Annotated[
 DEFAULT_RATE = 0.03
 
 
-_HINT = "it would pay twice, or take a stranger's pay: restore the file from a copy, ask who wrote it"
-
-
-@dataclass
-class Holding:
-    """The holds of a run of builds."""
-
-    path: Path
-    epochs: Path
-    judge: bool
-    praise: Praise
-    settings: SuspicionSettings
-    checker: Checker | None = None
-    _before: bytes | None = None
-    _after: bytes | None = None
-
-    def before(
-        self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int, policy: Policy
-    ) -> tuple[ActivityTable, dict[str, Any]]:
-        """Return the acts to build an epoch from, and what was held and brought in.
-
-        The file is read, judged by and written under its lock, so no release falls in between; and written
-        before anything is published, so no act can enter two epochs.
-
-        Raises
-        ------
-        AttentionError
-            If a hold that the epoch depends on is not true; nothing is written then.
-        """
-        from timebank_chain.attention.monitor.hold_checks import Checker, Span
-        from timebank_chain.attention.monitor.holds import HoldsBook, locked
-
-        fresh: list[Any] = []
-        note = None
-        with locked(self.path, say):
-            self._before = self.path.read_bytes() if self.path.exists() else None
-            book = HoldsBook.load(self.path)
-            if self.judge:
-                fresh, note = self._judged(book, table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
-            if self.checker is None:
-                self.checker = Checker(table, self.epochs, _erased(self.epochs, None))
-            # Published between two builds, or built again by this one.
-            self.checker.forget(epoch)
-            objections = self.checker.objections(
-                [one for one in book.holds if one.concerns(epoch)],
-                building=Span(epoch, start_ms, end_ms, policy),
-                gone_is_fine=True,
-            )
-            if objections:
-                raise AttentionError(_first(objections), where=str(self.path), hint=_HINT)
-            adjusted = book.adjust(table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
-            if book.holds:
-                book.save()
-            self._after = self.path.read_bytes() if self.path.exists() else None
-        for one in fresh:
-            say(f"held: {one.member}, {len(one.acts)} acts, score {one.score:.2f}: {one.reasons[0]}")
-        self._tell(epoch, adjusted)
-        return adjusted.table, {
-            "file": str(self.path),
-            "newly_held": [one.to_json() for one in fresh],
-            "acts_held_back": adjusted.held_back,
-            "acts_brought_in": adjusted.brought_in,
-            "acts_gone": [{"member": member, "act": act} for member, act in adjusted.gone],
-            "note": note,
-        }
-
-    def undo(self) -> None:
-        """Put the file back as it was before `before`: the epoch it was written for was not published.
-
-        What somebody else wrote since stays.
-        """
-        from timebank_chain.attention.monitor.holds import locked
-        from timebank_chain.documents import write_whole
-
-        with locked(self.path, say):
-            now = self.path.read_bytes() if self.path.exists() else None
-            if now != self._after or now == self._before:
-                return
-            if self._before is None:
-                self.path.unlink()
-            else:
-                write_whole(self.path, self._before, mode=0o600, sync=True)
-
-    def _judged(
-        self, book: HoldsBook, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int
-    ) -> tuple[list[Any], str | None]:
-        from timebank_chain.attention.monitor.spans import spans_of
-        from timebank_chain.attention.monitor.suspicion import suspects
-
-        span, earlier = spans_of(
-            table, self.praise, start_ms=start_ms, end_ms=end_ms, without=book.held_ids()
-        )
-        try:
-            verdict = suspects(span, earlier, self.settings)
-        except AttentionError as error:
-            note = f"nobody is judged: {error.message}"
-            say(f"epoch {epoch}: {note}")
-            return [], note
-        fresh = book.hold(
-            verdict.held,
-            span.acts,
-            epoch=epoch,
-            end_ms=end_ms,
-            now_ms=time.time_ns() // 1_000_000,
-            threshold=verdict.threshold,
-            rate=verdict.rate,
-        )
-        return fresh, None
-
-    def _tell(self, epoch: int, adjusted: Adjusted) -> None:
-        if adjusted.held_back or adjusted.brought_in:
-            say(
-                f"epoch {epoch}: {adjusted.held_back} acts held back, {adjusted.brought_in} released ones "
-                f"brought in; whoever signs needs {self.path}"
-            )
-        if adjusted.gone:
-            member, act = adjusted.gone[0]
-            say(
-                f"epoch {epoch}: {len(adjusted.gone)} released acts have no row any more (erased, or deleted "
-                f"by age), the first is {act!r} of {member!r}: they are left out and will not be paid. If "
-                "only the end of the feed was ingested, ingest all of it and build this epoch again: "
-                f"--epoch {epoch} --force"
-            )
+HoldSuspicious = Annotated[
+    bool,
+    typer.Option("--hold-suspicious", help="Hold back acts that look bought or automated, and say why."),
+]
 
 
 def holding(
-    epochs: Path, holds: Path | None, *, judge: bool, praise: Path | None, rate: float
+    epochs: Path,
+    holds: Path | None,
+    *,
+    judge: bool,
+    praise: Path | None,
+    rate: float,
+    erased: Path | None = None,
+    made_later: bool = False,
 ) -> Holding | None:
     """Return the holds that apply; ``None`` where there is neither a file of them nor a wish to hold.
+
+    Parameters
+    ----------
+    erased
+        The list of the erased; default: the oracle's beside the epochs.
+    made_later
+        Whether the file applies as soon as it is there, as to who builds epoch after epoch.
 
     Raises
     ------
     AttentionError
         If a file is none.
     UsageError
-        If who praised whom is given and nobody is to be judged, or a named file is missing.
+        If who praised whom is given and nobody is to be judged, a named file is missing, or judging needs a
+        library that is not installed.
     """
     if praise is not None and not judge:
         raise UsageError("--praise is for judging members", hint="add --hold-suspicious")
-    path = _path(epochs, holds, missing_ok=judge)
+    path = _path(epochs, holds, missing_ok=judge or (made_later and holds is None))
     if path is None:
         return None
-    from timebank_chain.attention.monitor.holds import HoldsBook
+    from timebank_chain.attention.monitor.holding import Holding
     from timebank_chain.attention.monitor.spans import Praise, read_praise
     from timebank_chain.attention.monitor.suspicion import SuspicionSettings
 
-    # A file that is none stops everything at once, not after the first epoch.
-    HoldsBook.load(path)
+    return Holding(
+        path,
+        epochs,
+        judge=SuspicionSettings(rate=rate) if judge else None,
+        praise=Praise.none() if praise is None else read_praise(praise),
+        erased=erased or _oracles_list(epochs),
+        waiting=say,
+    )
 
-    given = Praise.none() if praise is None else read_praise(praise)
-    return Holding(path, epochs, judge, given, SuspicionSettings(rate=rate))
+
+def tell(path: Path, epoch: int, held: HeldEpoch) -> dict[str, Any]:
+    """Say what is held and brought in, and return it as JSON values."""
+    if held.note is not None:
+        say(f"epoch {epoch}: {held.note}")
+    for one in held.fresh:
+        say(f"held: {one.member}, {len(one.acts)} acts, score {one.score:.2f}: {one.reasons[0]}")
+    if held.held_back or held.brought_in:
+        say(
+            f"epoch {epoch}: {held.held_back} acts held back, {held.brought_in} released ones "
+            f"brought in; whoever signs needs {path}"
+        )
+    if held.gone:
+        member, act = held.gone[0]
+        say(
+            f"epoch {epoch}: {len(held.gone)} released acts have no row any more (erased, or deleted "
+            f"by age), the first is {act!r} of {member!r}: they are left out and will not be paid. If "
+            "only the end of the feed was ingested, ingest all of it and build this epoch again: "
+            f"--epoch {epoch} --force"
+        )
+    return {
+        "file": str(path),
+        "newly_held": [one.to_json() for one in held.fresh],
+        "acts_held_back": held.held_back,
+        "acts_brought_in": held.brought_in,
+        "acts_gone": [{"member": member, "act": act} for member, act in held.gone],
+        "note": held.note,
+    }
+
+
+def holds_document(epochs: Path | None, holds: Path | None) -> dict[str, Any]:
+    """Return what waits for a person, and what was released and waits for the next epoch, as JSON values.
+
+    A file that this user may not read is no reason to say nothing else: then it says why.
+    """
+    from timebank_chain.attention.monitor.holds import HoldsBook, default_path
+
+    path = holds if holds is not None or epochs is None else default_path(epochs)
+    if path is None or not path.exists():
+        return {"holds": None}
+    try:
+        book = HoldsBook.load(path, epochs)
+    except AttentionError as error:
+        return {"holds": {"file": str(path), "unreadable": error.message, "waiting": [], "acts_taken": None}}
+    waiting = [
+        {
+            "member": one.member,
+            "epoch": one.epoch,
+            "acts": len(one.acts),
+            "score": one.score,
+            "reasons": list(one.reasons),
+            "released": None if one.release is None else one.release.reason,
+        }
+        for one in book.holds
+        if one.taken is None and not one.erased
+    ]
+    taken = sum(len(one.acts) for one in book.holds if one.taken is not None)
+    return {"holds": {"file": str(path), "unreadable": None, "waiting": waiting, "acts_taken": taken}}
+
+
+def holds_rows(document: dict[str, Any]) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    """Return the same as a table: its title, columns and rows."""
+    title = f"held back, {document['file']}"
+    if document["unreadable"] is not None:
+        return title, ["cannot be read"], [(document["unreadable"],)]
+    columns = ["member", ">epoch", ">acts", ">score", "why", "released"]
+    waits = "no: timebank attention release"
+    return (
+        title,
+        columns,
+        [
+            (
+                one["member"],
+                one["epoch"],
+                one["acts"],
+                f"{one['score']:.2f}",
+                "; ".join(one["reasons"]),
+                waits if one["released"] is None else f"{one['released']}; the next epoch takes them",
+            )
+            for one in document["waiting"]
+        ],
+    )
 
 
 class PublishedHolds:
@@ -213,7 +190,7 @@ class PublishedHolds:
         self.path = _path(epochs, holds, missing_ok=False)
         self._table = table
         self._list = _erased(epochs, erased)
-        self._book = None if self.path is None else HoldsBook.load(self.path)
+        self._book = None if self.path is None else HoldsBook.load(self.path, epochs)
         self._checker = Checker(table, epochs, self._list)
 
     def table_of(self, published: PublishedEpoch) -> ActivityTable:
@@ -236,7 +213,7 @@ class PublishedHolds:
         if self._book is None:
             return []
         return self._checker.objections(
-            [one for one in self._book.holds if epoch is None or epoch in (one.epoch, one.taken)]
+            [one for one in self._book.holds if epoch is None or one.decides(epoch)], until=epoch
         )
 
     def findings(self, epoch: int) -> list[Finding]:
@@ -275,20 +252,27 @@ class PublishedHolds:
 
 
 def as_signed(
-    table: ActivityTable, published: PublishedEpoch, epochs: Path, holds: Path | None
-) -> ActivityTable:
-    """Return the acts that an epoch must hold to be signed.
+    table: ActivityTable,
+    published: PublishedEpoch,
+    epochs: Path,
+    holds: Path | None,
+    erased: Path | None = None,
+) -> tuple[ActivityTable, frozenset[bytes]]:
+    """Return the acts that an epoch must hold to be signed, and the record ids of erased ones.
 
     Raises
     ------
     CheckFailed
         If a hold the epoch depends on is not true.
     """
-    known = PublishedHolds(table, epochs, holds)
+    from timebank_chain.attention.monitor.holding import NOT_TRUE_HINT, first_of
+
+    known = PublishedHolds(table, epochs, holds, erased)
     objections = known.objections(published.number)
     if objections:
-        raise CheckFailed(_first(objections), where=str(known.path), hint=f"nothing was signed; {_HINT}")
-    return known.table_of(published)
+        hint = f"nothing was signed; {NOT_TRUE_HINT}"
+        raise CheckFailed(first_of(objections), where=str(known.path), hint=hint)
+    return known.table_of(published), known.forgotten()
 
 
 @contextmanager
@@ -310,11 +294,12 @@ def records_file(
         return
     from timebank_chain.activity import read_activity, write_activity
     from timebank_chain.activity.erased import write_erased
+    from timebank_chain.attention.monitor.holding import NOT_TRUE_HINT, first_of
 
     known = PublishedHolds(read_activity(activity), epochs, holds, erased)
     objections = known.objections()
     if objections:
-        raise CheckFailed(_first(objections), where=str(path), hint=_HINT)
+        raise CheckFailed(first_of(objections), where=str(path), hint=NOT_TRUE_HINT)
     with tempfile.TemporaryDirectory(prefix="timebank-audit-") as folder:
         # Under its own name, which the audit's findings show.
         copy = Path(folder) / activity.name
@@ -328,17 +313,17 @@ def records_file(
         yield copy, inner / erased.name
 
 
-def _first(objections: list[str]) -> str:
-    more = f" ({len(objections) - 1} more like it)" if len(objections) > 1 else ""
-    return f"the holds are not right: {objections[0]}{more}"
-
-
 def _erased(epochs: Path, named: Path | None) -> Erased | None:
     """Return the list of the erased: a named one, or that of the oracle beside the epochs."""
     from timebank_chain.activity.erased import load_erased
+
+    return load_erased(named or _oracles_list(epochs))
+
+
+def _oracles_list(epochs: Path) -> Path:
     from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
 
-    return load_erased(named or epochs / STATE_FOLDER / ERASED_FILE)
+    return epochs / STATE_FOLDER / ERASED_FILE
 
 
 def _path(epochs: Path, holds: Path | None, *, missing_ok: bool) -> Path | None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timebank_chain import config
-from timebank_chain.cli.epoch_holds import HoldsFile, as_signed
+from timebank_chain.cli.epoch_holds import (
+    DEFAULT_RATE,
+    HoldRate,
+    HoldsFile,
+    HoldSuspicious,
+    PraiseFile,
+    as_signed,
+    holding,
+    holds_document,
+    holds_rows,
+)
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -143,6 +153,10 @@ def run(
     data_uri_base: Annotated[
         str, typer.Option("--data-uri-base", metavar="U", help="Public address of the folder of epochs.")
     ] = "",
+    hold_suspicious: HoldSuspicious = False,
+    holds: HoldsFile = None,
+    praise: PraiseFile = None,
+    hold_rate: HoldRate = DEFAULT_RATE,
     forget_feed: Annotated[
         bool, typer.Option("--forget-feed", help="The feed was replaced on purpose: read it as new.")
     ] = False,
@@ -155,11 +169,12 @@ def run(
     """Watch a feed, close epochs on schedule, sign, propose, finalise, push claims, tend the bank.
 
     Ends cleanly on SIGTERM or Ctrl-C and takes up where it stopped. With --json the final state is
-    printed at the end.
+    printed at the end. With --hold-suspicious, acts of members who stand out wait until a person released
+    them (timebank attention release); the next epoch takes what was released, also without the option.
 
     Example: timebank oracle run --feed feed.csv --members members.csv --policy policy.json
     --epochs epochs --deployment deployment.json --keystore oracle.json --password-file password
-    --first-epoch-start 2026-01-01T00:00:00Z
+    --first-epoch-start 2026-01-01T00:00:00Z --hold-suspicious
     """
     if feed is None:
         raise UsageError("no feed given", hint="add --feed PATH: a growing file, or a folder of files")
@@ -183,6 +198,15 @@ def run(
         upkeep_every=upkeep_every,
         data_uri_base=data_uri_base,
     )
+    held = holding(
+        settings.epochs,
+        holds,
+        judge=hold_suspicious,
+        praise=praise,
+        rate=hold_rate,
+        erased=settings.erased_path,
+        made_later=True,
+    )
     pause = _duration(poll, "--poll") / 1_000
     timebank = open_system(rpc_url, require_deployment(deployment))
     signers = open_signers(keystore or [], sender, password_file)
@@ -196,14 +220,14 @@ def run(
             settings = replace(settings, state=journal.path.parent, erased=settings.erased_path)
         if forget_feed:
             journal.forget_feed()
-        daemon = OracleDaemon(timebank, settings, signers, journal, SystemClock(stop), stop=stop)
+        daemon = OracleDaemon(timebank, settings, signers, journal, SystemClock(stop), stop=stop, holds=held)
         daemon.startup()
         if dry_run:
             _preview(daemon, as_json=as_json)
             return
         daemon.run(poll_seconds=pause, once=once)
         if as_json:
-            body = _status(timebank, signers[0].address, journal)
+            body = _status(timebank, signers[0].address, journal) | holds_document(settings.epochs, holds)
             print_json("timebank.oracle.run/1", body)
 
 
@@ -220,6 +244,14 @@ def sign(
     ] = None,
     members: MembersFile = None,
     holds: HoldsFile = None,
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased",
+            metavar="FILE",
+            help="Who was erased: left out of the feed (default: the oracle's list in EPOCHS, if there).",
+        ),
+    ] = None,
     salt_key: SaltKeyFile = None,
     trust_published: Annotated[
         bool,
@@ -263,7 +295,9 @@ def sign(
     The signature is bound to the deployment's chain and oracle. With a node (--rpc-url), or told the rate
     (--rate-q24), an epoch of another rate than the chain requires is refused; where the rate floats, one of
     the two is needed. With a node, so is one whose bonus pot the fee pool does not hold. Where records of
-    your feed have one id and different contents, the one in a finalised epoch stays; no other does.
+    your feed have one id and different contents, the one in a finalised epoch stays; no other does. Where
+    acts are held or were released, the publisher's file of holds is needed (--holds): read it, since a hold
+    takes somebody's pay. An epoch with acts that were erased since is not signed: it is built again.
 
     Example: timebank oracle sign 3 --epochs epochs --feed my-feed.csv --members members.csv
     --policy policy.json --deployment deployment.json --keystore me.json --password-file password
@@ -309,12 +343,16 @@ def sign(
         pot_compared = check_pot(header, folder, system if rpc_url else None)
 
         known = final_records(folder, published, is_final=is_final)
-        forgotten = folder / STATE_FOLDER / ERASED_FILE
-        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known, forgotten)
+        if erased is not None and not erased.is_file():
+            raise UsageError(f"--erased: no such file: {erased}", hint="leave it out where nobody is erased")
+        listed = erased or folder / STATE_FOLDER / ERASED_FILE
+        source = own_acts(published, rules, feed, mapping, activity, members, salt_key, known, listed)
+        forgotten: frozenset[bytes] = frozenset()
         if source is not None:
             acts, people = source
-            source = as_signed(acts, published, folder, holds), people
-        require_signable(published, previous, rules, source)
+            acts, forgotten = as_signed(acts, published, folder, holds, listed)
+            source = acts, people
+        require_signable(published, previous, rules, source, forgotten)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
     path = None
@@ -458,9 +496,10 @@ def status(
     deployment: DeploymentFile = None,
     rpc_url: RpcUrl = DEFAULT_RPC_URL,
     state: StateFolder = None,
+    holds: HoldsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the chain says about epochs, and what the journal holds.
+    """Show what the chain says about epochs, what the journal holds, and whose acts wait for a person.
 
     Example: timebank oracle status --epochs epochs --deployment deployment.json --json
     """
@@ -472,11 +511,14 @@ def status(
     if folder is not None and (folder / JOURNAL_FILE).exists():
         journal = open_journal(timebank, folder)
     body = _status(timebank, timebank.deployment.deployer, journal)
+    body |= {"holds": None} if epochs is None and holds is None else holds_document(epochs, holds)
     if as_json:
         print_json("timebank.oracle.status/1", body)
         return
     rows = [
-        (name.replace("_", " "), value) for name, value in body.items() if name not in ("intents", "pending")
+        (name.replace("_", " "), value)
+        for name, value in body.items()
+        if name not in ("intents", "pending", "holds")
     ]
     pending = body["pending"]
     if pending:
@@ -487,6 +529,8 @@ def status(
     if body["intents"]:
         columns = ("kind", "epoch", "outcome", "block", "transaction")
         print_table("journal", columns, [tuple(intent.values()) for intent in body["intents"][-20:]])
+    if body["holds"]:
+        print_table(*holds_rows(body["holds"]))
 
 
 def _settings(

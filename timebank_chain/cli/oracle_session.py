@@ -274,7 +274,7 @@ def own_acts(
     known: Callable[[bytes], int | None],
     erased: Path | None = None,
 ) -> tuple[ActivityTable, Members] | None:
-    """Return the signer's own acts and members, ``None`` when there is neither feed nor table.
+    """Return the signer's own acts of all times and members, ``None`` when there is neither feed nor table.
 
     ``known`` tells which finalised epoch holds a record id (`final_records`); whom the file ``erased``
     names is left out.
@@ -283,7 +283,7 @@ def own_acts(
     from timebank_chain.activity.erased import load_erased
     from timebank_chain.activity.mapping_file import load_mapping
     from timebank_chain.oracle.clock import SystemClock
-    from timebank_chain.oracle.feed import take_snapshot
+    from timebank_chain.oracle.feed import PACKED, take_snapshot
     from timebank_chain.oracle.intake import read_intake
 
     people = load_members(members) if members else Members()
@@ -292,8 +292,11 @@ def own_acts(
     if feed is None:
         return None
     with tempfile.TemporaryDirectory(prefix="timebank-feed-") as folder:
+        snapshot = take_snapshot(feed, {}, Path(folder))
+        if snapshot.ignored:
+            say("not a feed format, passed over: " + ", ".join(snapshot.ignored) + f"; {PACKED}")
         intake = read_intake(
-            take_snapshot(feed, {}, Path(folder)).files,
+            snapshot.files,
             load_mapping(mapping) if mapping else None,
             policy,
             start_ms=published.header.start_ms,
@@ -304,4 +307,4 @@ def own_acts(
             published=known,
             erased=None if erased is None else load_erased(erased),
         )
-    return intake.table, people
+    return intake.known, people

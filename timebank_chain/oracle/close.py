@@ -2,14 +2,16 @@
 
 What is published is frozen: rows that come later are late. It is built anew only when the chain
 would not take it any more (another policy, rate, previous header or pot), when governance voided it or
-a fault in it was proved, when its files are damaged, or when somebody else published what our own feed
-does not give.
+a fault in it was proved, when its files are damaged, when somebody else published what our own feed
+does not give, or when somebody in it was erased before enough had signed.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -19,7 +21,8 @@ from timebank_chain.chain.addresses import address_bytes
 from timebank_chain.chain.signer import Signer
 from timebank_chain.epoch import EpochBuild, PublishedEpoch, build_epoch, epoch_folder, publish, read_epoch
 from timebank_chain.errors import EpochError, OracleError
-from timebank_chain.oracle.feed import FeedSnapshot, take_snapshot
+from timebank_chain.oracle.feed import PACKED, FeedSnapshot, take_snapshot
+from timebank_chain.oracle.holds import HeldEpoch, Holds
 from timebank_chain.oracle.intake import EpochIntake, read_intake
 from timebank_chain.oracle.journal import Journal
 from timebank_chain.oracle.propose import Voided, why_not_next
@@ -34,6 +37,16 @@ from timebank_chain.units import format_micro, format_time
 log = structlog.get_logger("timebank.oracle")
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Making:
+    """The next epoch in memory, and what it was made from."""
+
+    build: EpochBuild
+    snapshot: FeedSnapshot
+    intake: EpochIntake
+    held: HeldEpoch
+
+
 class EpochCloser:
     """Builds, publishes and signs the next epoch.
 
@@ -43,6 +56,8 @@ class EpochCloser:
         Our keys; those in the quorum sign.
     oracle_address
         Of the RateOracle, 20 bytes.
+    holds
+        What is kept out of epochs, and brought in.
     """
 
     def __init__(
@@ -53,6 +68,7 @@ class EpochCloser:
         *,
         chain_id: int,
         oracle_address: bytes,
+        holds: Holds,
         checkpoint: Checkpoint,
     ) -> None:
         self.settings = settings
@@ -60,6 +76,7 @@ class EpochCloser:
         self.signers = signers
         self.chain_id = chain_id
         self.oracle_address = oracle_address
+        self.holds = holds
         self.checkpoint = checkpoint
         self._rejects = RejectsFile(settings.rejects_path)
 
@@ -129,6 +146,8 @@ class EpochCloser:
         earlier = voided.get(header.hash())
         if reason is None and earlier is not None and not earlier.withheld:
             reason = f"it was voided: {earlier.reason}"
+        if reason is None and self._has_erased(published) and not self.collect(published, state).complete:
+            reason = "acts in it were erased since, so that whoever erased them cannot sign it"
         if reason is None and not self.journal.was_built(header.hash()):
             reason = self._contradiction(published, previous, now_ms)
         if reason is not None:
@@ -136,24 +155,35 @@ class EpochCloser:
             return None
         return published
 
-    def build(
-        self, state: OracleState, previous: PublishedEpoch | None, *, now_ms: int
-    ) -> tuple[EpochBuild, FeedSnapshot, EpochIntake]:
-        """Read the feed and build the next epoch in memory."""
+    def preview(self, state: OracleState, previous: PublishedEpoch | None, *, now_ms: int) -> EpochBuild:
+        """Build the next epoch in memory; nothing is written."""
+        with self._building(state, previous, now_ms) as making:
+            return making.build
+
+    @contextmanager
+    def _building(
+        self, state: OracleState, previous: PublishedEpoch | None, now_ms: int
+    ) -> Iterator[_Making]:
+        """Read the feed and build the next epoch in memory; nobody else changes the holds meanwhile."""
         start, end = self.interval(previous)
         intake, snapshot = self._intake(start, end, now_ms)
-        build = build_epoch(
-            intake.table,
-            self.settings.read_members(),
-            self.settings.policy,
-            start_ms=start,
-            end_ms=end,
-            previous=previous,
-            rate_q24=state.rate_q24,
-            pot=state.bonus,
-            data_uri=self.settings.data_uri(state.latest_epoch + 1),
-        )
-        return build, snapshot, intake
+        number = state.latest_epoch + 1
+        policy = self.settings.policy
+        with self.holds.building(
+            intake.known, epoch=number, start_ms=start, end_ms=end, policy=policy
+        ) as held:
+            build = build_epoch(
+                held.table,
+                self.settings.read_members(),
+                policy,
+                start_ms=start,
+                end_ms=end,
+                previous=previous,
+                rate_q24=state.rate_q24,
+                pot=state.bonus,
+                data_uri=self.settings.data_uri(number),
+            )
+            yield _Making(build, snapshot, intake, held)
 
     def close(
         self,
@@ -170,18 +200,22 @@ class EpochCloser:
         OracleError
             If the result is what was voided before, by governance or by proof.
         """
-        build, snapshot, intake = self.build(state, previous, now_ms=now_ms)
-        header = build.header
-        earlier = voided.get(header.hash())
-        if earlier is not None and not earlier.withheld:
-            raise OracleError(
-                f"epoch {header.epoch} comes out again exactly as it was voided ({earlier.reason})",
-                hint="correct the feed, the members file or the policy; it would only lose another bond",
-            )
-        fresh = self._rejects.append(intake.rejects)
-        # Remembered before publishing: a folder that appears is then known to be ours.
-        self.journal.built(header.epoch, header.hash())
-        published = publish(build, self.settings.epochs, force=True)
+        with self._building(state, previous, now_ms) as making:
+            header = making.build.header
+            earlier = voided.get(header.hash())
+            if earlier is not None and not earlier.withheld:
+                raise OracleError(
+                    f"epoch {header.epoch} comes out again exactly as it was voided ({earlier.reason})",
+                    hint="correct the feed, the members file or the policy; it would only lose another bond",
+                )
+            fresh = self._rejects.append(making.intake.rejects)
+            # Remembered before publishing: a folder that appears is then known to be ours.
+            self.journal.built(header.epoch, header.hash())
+            making.held.publishing(header)
+            self.checkpoint("holds written")
+            published = publish(making.build, self.settings.epochs, force=True)
+            self.checkpoint("folder published")
+        snapshot, intake = making.snapshot, making.intake
         self.journal.pass_over(intake.late_ids)
         self.journal.mark_feed(snapshot.marks)
         log.info(
@@ -194,14 +228,39 @@ class EpochCloser:
             mint=format_micro(header.total_mint),
             header="0x" + header.hash().hex(),
         )
+        self._tell(header.epoch, making.held)
         if fresh:
             log.warning("rejected", rows=fresh, file=str(self.settings.rejects_path))
         for name, size in snapshot.held_back.items():
             log.warning("last line has no newline yet, left for later", file=name, bytes=size)
         for name in snapshot.ignored:
-            log.warning("not a feed format, passed over", file=name)
+            log.warning("not a feed format, passed over", file=name, hint=PACKED)
         self.checkpoint("published")
         return published
+
+    def _tell(self, epoch: int, held: HeldEpoch) -> None:
+        """Say what is held and brought in, and why."""
+        if held.note is not None:
+            log.warning("not judged", epoch=epoch, reason=held.note)
+        for one in held.fresh:
+            log.warning(
+                "held",
+                epoch=epoch,
+                member=one.member,
+                acts=len(one.acts),
+                score=round(one.score, 2),
+                why="; ".join(one.reasons),
+            )
+        if held.held_back or held.brought_in:
+            log.info(
+                "whoever signs needs the file of holds",
+                epoch=epoch,
+                held_back=held.held_back,
+                brought_in=held.brought_in,
+                file=str(self.holds.path),
+            )
+        if held.gone:
+            log.warning("released acts without a row are left out", epoch=epoch, acts=len(held.gone))
 
     def sign(self, published: PublishedEpoch, state: OracleState) -> Collected:
         """Sign with our quorum keys and collect everybody's signatures."""
@@ -239,17 +298,23 @@ class EpochCloser:
     def _has_signed(self, published: PublishedEpoch, address: bytes, state: OracleState) -> bool:
         return any(signature.signer == address for signature in self.collect(published, state).signatures)
 
+    def _has_erased(self, published: PublishedEpoch) -> bool:
+        erased = load_erased(self.settings.erased_path)
+        records = (record.tobytes() for record in published.activities.record_id)
+        return erased is not None and not erased.records.isdisjoint(records)
+
     def _contradiction(
         self, published: PublishedEpoch, previous: PublishedEpoch | None, now_ms: int
     ) -> str | None:
         """Return why our own feed does not give what somebody else has published."""
         header = published.header
         intake, _ = self._intake(header.start_ms, header.end_ms, now_ms)
-        source = (intake.table, self.settings.read_members())
+        source = (self.holds.seen_from(intake.known, published), self.settings.read_members())
         findings = differences(published, previous, self.settings.policy, source)
         return f"our own feed differs: {findings[0]}" if findings else None
 
     def _intake(self, start_ms: int, end_ms: int, now_ms: int) -> tuple[EpochIntake, FeedSnapshot]:
+        held = self.holds.records()
         with tempfile.TemporaryDirectory(prefix="feed-", dir=self.settings.state_folder) as folder:
             snapshot = take_snapshot(self.settings.feed, self.journal.feed_marks(), Path(folder))
             intake = read_intake(
@@ -260,7 +325,8 @@ class EpochCloser:
                 end_ms=end_ms,
                 now_ms=now_ms,
                 salt_key=self.settings.salt_key,
-                is_closed=self.journal.is_included,
+                # What was held did not come late, though no closed epoch has it.
+                is_closed=lambda record: record in held or self.journal.is_included(record),
                 published=self.journal.epoch_of,
                 erased=load_erased(self.settings.erased_path),
             )

@@ -44,6 +44,7 @@ from timebank_chain.oracle.claims import claim_call, outstanding, ranges, total
 from timebank_chain.oracle.clock import Clock
 from timebank_chain.oracle.close import EpochCloser
 from timebank_chain.oracle.feed import FeedChanged
+from timebank_chain.oracle.holds import Holds, NothingHeld
 from timebank_chain.oracle.journal import Intent, Journal
 from timebank_chain.oracle.loop import FATAL, guarded, repeat
 from timebank_chain.oracle.propose import (
@@ -105,6 +106,8 @@ class OracleDaemon:
     ----------
     signers
         Our keys; the first one proposes and pays, those in the quorum sign.
+    holds
+        What is kept out of epochs until a person released it; ``None``: nothing.
     checkpoint
         Called with the name of every step that has just been made durable; tests crash there.
     """
@@ -118,6 +121,7 @@ class OracleDaemon:
         clock: Clock,
         *,
         stop: threading.Event | None = None,
+        holds: Holds | None = None,
         checkpoint: Checkpoint = no_checkpoint,
         wait_seconds: float = 120,
     ) -> None:
@@ -146,6 +150,7 @@ class OracleDaemon:
             signers,
             chain_id=timebank.connection.chain_id,
             oracle_address=address_bytes(timebank.rate_oracle.address),
+            holds=holds or NothingHeld(),
             checkpoint=checkpoint,
         )
         self.upkeep = Upkeep(
@@ -223,7 +228,7 @@ class OracleDaemon:
         if state.pending is not None or now < end + self.settings.grace_ms:
             return state, None
         self.closer.remember_closed(state)
-        return state, self.closer.build(state, previous, now_ms=now)[0]
+        return state, self.closer.preview(state, previous, now_ms=now)
 
     def tick(self) -> Tick:
         """Do the next thing that is due."""

@@ -18,6 +18,11 @@ from timebank_chain.oracle.journal import FeedMark
 
 LINE_FORMATS = frozenset({".csv", ".jsonl", ".ndjson"})
 FORMATS = LINE_FORMATS | {".parquet"}
+#: A packed file does not grow line by line.
+PACKED = (
+    "a packed file is unpacked first, or taken by timebank ingest, whose table timebank epoch build and "
+    "oracle sign read (--activity)"
+)
 _CHUNK = 1 << 20
 _REPLACED = (
     "put the file back; if it was replaced on purpose, run once with --forget-feed: "
@@ -35,7 +40,7 @@ class FeedSnapshot:
 
     ``files`` maps names (relative to the feed) to the copies; ``marks`` is what to remember once an
     epoch has been built from them; ``held_back`` counts bytes after the last newline; ``ignored``
-    names files of unknown format.
+    names files of unknown format, packed ones among them.
     """
 
     files: dict[str, Path]
@@ -64,7 +69,7 @@ def list_feed(feed: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
             raise OracleError(
                 f"no known feed format: {feed.suffix or 'no ending'!r}",
                 where=str(feed),
-                hint=f"name it with one of {', '.join(sorted(FORMATS))}",
+                hint=f"name it with one of {', '.join(sorted(FORMATS))}; {PACKED}",
             )
         names = {feed.name: feed}
     else:

@@ -27,11 +27,12 @@ _READERS = {".csv": csv_rows, ".jsonl": jsonl_rows, ".ndjson": jsonl_rows, ".par
 class EpochIntake:
     """One epoch's acts, and every row that is in no epoch.
 
-    ``table`` holds the acts that settle in the epoch; ``rejects`` the refused and late rows;
-    ``late_ids`` the record ids of the late ones; ``waiting`` counts acts that settle later.
+    ``table`` holds the acts that settle in the epoch, ``known`` those of all times; ``rejects`` the refused
+    and late rows; ``late_ids`` the record ids of the late ones; ``waiting`` counts acts that settle later.
     """
 
     table: ActivityTable
+    known: ActivityTable
     rejects: tuple[Reject, ...]
     late_ids: tuple[bytes, ...]
     waiting: int
@@ -64,7 +65,7 @@ def read_intake(
     files
         Standstill copies of the feed files, by name.
     is_closed
-        Tells whether a record id stands in a closed epoch or was listed as late before.
+        Tells whether a record id stands in a closed epoch, is or was held, or was listed as late before.
     published
         Tells which finalised epoch holds a record id. Where several records have one id, that one stays
         and the others are rejected; without it, all of them are.
@@ -102,7 +103,7 @@ def read_intake(
         *_where_they_stood(files, mapping, odd),
         *_where_they_stood(files, mapping, late),
     )
-    return EpochIntake(table.take(inside), rejects, tuple(late_ids), int((settled > end_ms).sum()))
+    return EpochIntake(table.take(inside), table, rejects, tuple(late_ids), int((settled > end_ms).sum()))
 
 
 def _with_policy_windows(cleaned: CleanResult, policy: Policy) -> tuple[ActivityTable, dict[str, str]]:

@@ -16,12 +16,20 @@ from timebank_chain.epoch import Finding, PublishedEpoch, read_epoch, verify_epo
 from timebank_chain.errors import OracleError
 from timebank_chain.valuation import Policy
 
+_COMPARE = "compare feeds, members files and policy with the publisher; nothing was signed"
+_REBUILD = (
+    "all that differs was erased since, and nothing is left to compare it with: the publisher erases it too "
+    "and builds the epoch again (timebank epoch build --epoch {number} --force; the daemon does it by "
+    "itself), then sign that; nothing was signed"
+)
+
 
 def differences(
     published: PublishedEpoch,
     previous: PublishedEpoch | None,
     policy: Policy,
     source: tuple[ActivityTable, Members] | None,
+    erased: frozenset[bytes] = frozenset(),
 ) -> list[Finding]:
     """Return what is wrong with a published epoch, worst first; empty when it may be signed.
 
@@ -29,11 +37,13 @@ def differences(
     ----------
     source
         The member's own acts and members file; ``None`` trusts the published rows.
+    erased
+        Record ids of acts to pass over if the member's own are gone.
     """
     findings = verify_epoch(published, previous, policy)
     if not findings and source is not None:
         table, members = source
-        findings = verify_records(published, table, members, policy)
+        findings = verify_records(published, table, members, policy, erased)
     return findings
 
 
@@ -42,8 +52,15 @@ def require_signable(
     previous: PublishedEpoch | None,
     policy: Policy,
     source: tuple[ActivityTable, Members] | None,
+    erased: frozenset[bytes] = frozenset(),
 ) -> None:
     """Refuse an epoch that must not be signed.
+
+    Parameters
+    ----------
+    erased
+        Record ids of acts that were erased. They excuse nothing: what the epoch says of them could be
+        anything, and a signature says that one's own records give it. They only tell the way out.
 
     Raises
     ------
@@ -53,10 +70,11 @@ def require_signable(
     findings = differences(published, previous, policy, source)
     if findings:
         more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
+        only_erased = bool(erased) and not differences(published, previous, policy, source, erased)
         raise OracleError(
             f"epoch {published.number} is not what your own data gives: {findings[0].message}{more}",
             where=findings[0].where,
-            hint="compare feeds, members files and policy with the publisher; nothing was signed",
+            hint=_REBUILD.format(number=published.number) if only_erased else _COMPARE,
         )
 
 

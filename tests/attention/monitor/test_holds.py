@@ -20,6 +20,7 @@ erasing from the file
 └── nothing to do: no file, nobody of that name, erased before
 a release in the middle of a build is not lost: it waits, and stands in the file afterwards
 a build that fails leaves the file as it was: what was released is taken later, what was not held is not
+a release waits for the build; an epoch without what it took, and a release no epoch took, are named
 a folder named from within, from above or by a link has its holds where it has them by its name
 """
 
@@ -40,7 +41,7 @@ from tests.attention.monitor.test_suspicion import BOTS, START_MS, WEEK_MS, Benc
 from tests.world import World
 from timebank_chain.activity import Members, read_activity, record_ids, write_activity
 from timebank_chain.activity.erased import Erased, new_erased, write_erased
-from timebank_chain.attention.monitor import spans, suspicion
+from timebank_chain.attention.monitor import holding, spans
 from timebank_chain.attention.monitor.hold import ERASED_PREFIX, Hold, Release
 from timebank_chain.attention.monitor.holds import (
     REDACTED,
@@ -437,7 +438,7 @@ def test_short_ids_and_numbers_stay_in_sentences(tmp_path: Path) -> None:
 def during_the_judging(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[threading.Thread]:
     """Let something be begun while a build judges members; it has two seconds before the build goes on."""
     begun: list[threading.Thread] = []
-    real = suspicion.suspects
+    real = holding.suspects
 
     def judging(*words: Any, **more: Any) -> Any:
         verdict = real(*words, **more)
@@ -447,7 +448,7 @@ def during_the_judging(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object
         return verdict
 
     # The moment between the build's reading and its writing, which no call from outside can hit for sure.
-    monkeypatch.setattr(suspicion, "suspects", judging)
+    monkeypatch.setattr(holding, "suspects", judging)
     return begun
 
 
@@ -511,18 +512,72 @@ def test_a_build_that_fails_holds_nobody(bench: Bench) -> None:
     assert bench.verify()
 
 
-def test_what_somebody_wrote_since_is_not_undone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_waits_until_the_epoch_is_published(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.build(4, "--hold-suspicious")
+    begun: list[threading.Thread] = []
+
+    def release() -> None:
+        with locked(bench.holds):
+            book = HoldsBook.load(bench.holds)
+            book.release(None, by="a person", reason="fine", now_ms=1)
+            book.save()
 
     def fails(*_: object, **__: object) -> None:
-        bench.release("--all", "--reason", "looked at", "--by", "a person")
+        begun.append(threading.Thread(target=release))
+        begun[-1].start()
+        begun[-1].join(timeout=0.3)
+        assert begun[-1].is_alive()
         raise EpochError("the disk is full")
 
     # The moment between writing the file and publishing cannot be met otherwise.
-    monkeypatch.setattr("timebank_chain.epoch.build_epoch", fails)
+    monkeypatch.setattr("timebank_chain.epoch.publish", fails)
     with pytest.raises(EpochError, match="the disk is full"):
         bench.build(4, "--hold-suspicious", "--force")
+    begun[0].join(timeout=30)
     assert all(one.release is not None for one in bench.book().holds)
+    assert bench.book().building is None
+
+
+def test_an_epoch_without_what_it_took_is_named(taken: Bench) -> None:
+    honest = read_epoch(taken.epochs, 5).header.hash()
+    aside = taken.holds.read_bytes()
+    taken.holds.unlink()
+    taken.build(5, "--force")
+    taken.holds.write_bytes(aside)
+    assert read_epoch(taken.epochs, 5).header.hash() != honest
+    assert any("epoch 5 took it by the file, and does not have it" in one for one in findings(taken))
+    with (
+        pytest.raises(CheckFailed, match="does not have it"),
+        records_file(taken.file, taken.epochs, None),
+    ):
+        pass
+    taken.build(5, "--force")
+    assert findings(taken) == []
+    assert read_epoch(taken.epochs, 5).header.hash() == honest
+
+
+def test_a_release_that_never_entered_is_named(bench: Bench, embedded_world: World) -> None:
+    bench.build(4, "--hold-suspicious")
+    held = bench.holds.read_bytes()
+    bench.holds.unlink()
+    bench.build(5)
+    bench.holds.write_bytes(held)
+    bench.release(CLOCK, "--reason", "fine")
+    assert findings(bench) == [], "released after epoch 5 had ended: the next one takes them"
+    book = bench.book()
+    end_ms = START_MS - 1 + 4 * WEEK_MS
+    book.holds = [
+        one if one.release is None else replace(one, release=replace(one.release, at_ms=end_ms + 1))
+        for one in book.holds
+    ]
+    book.save()
+    (why,) = findings(bench)
+    assert f"the hold of '{CLOCK}' in epoch 4 was released" in why and "epoch 5, which ended" in why
+    with pytest.raises(CheckFailed, match="did not take the acts"):
+        bench.run(oracle, *signing(bench, embedded_world, 5))
+    assert bench.run(oracle, *signing(bench, embedded_world, 4))["epoch"] == 4
+    assert bench.build(5, "--force")["holds"]["acts_brought_in"] == 33
+    assert findings(bench) == []
 
 
 def test_the_file_is_the_same_however_the_folder_is_named(

@@ -76,6 +76,11 @@ class Hold:
         """Tell whether building an epoch depends on this hold."""
         return self.epoch == epoch or (self.epoch < epoch and self.stays(epoch))
 
+    def decides(self, epoch: int) -> bool:
+        """Tell whether what a published epoch should have depends on this hold."""
+        waits = self.release is not None and self.taken is None and not self.erased
+        return epoch in (self.epoch, self.taken) or (waits and self.epoch < epoch)
+
     def left_out(self, place: int) -> bool:
         """Tell whether the epoch that took the acts left this one out: its row was gone."""
         return bool(self.entered) and not self.entered[place]

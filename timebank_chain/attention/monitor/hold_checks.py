@@ -3,7 +3,8 @@
 A file of holds decides whose acts an epoch leaves out and which it takes in addition, so whoever could write
 into it could have acts paid twice. Every hold that an epoch uses is therefore checked before its acts count:
 they are in the table (or known to be erased), the member's, settle in the hold's epoch, and no published
-epoch has them but the one the file names.
+epoch has them but the one the file names. That one must have them, and a release that an epoch could have
+taken must have been: otherwise somebody's pay is lost.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Checker:
     """
 
     def __init__(self, table: ActivityTable, epochs: Path, erased: Erased | None) -> None:
-        self._table = table
+        self.table = table
         self._acts = RowsOfActs(table)
         self._epochs = epochs
         self._erased = erased
@@ -57,7 +58,12 @@ class Checker:
         self._records: dict[bytes, NDArray[np.void]] = {}
 
     def objections(
-        self, holds: Sequence[Hold], *, building: Span | None = None, gone_is_fine: bool = False
+        self,
+        holds: Sequence[Hold],
+        *,
+        building: Span | None = None,
+        gone_is_fine: bool = False,
+        until: int | None = None,
     ) -> list[str]:
         """Return what is wrong with some holds, one sentence an act or hold.
 
@@ -68,6 +74,8 @@ class Checker:
         gone_is_fine
             Whether an act without a row is no fault even where nobody says it was erased. A build leaves it
             out, says so and notes it; if nothing is noted, to an auditor it is an act that never was.
+        until
+            The last epoch that may be blamed for not taking what was released (default: the last one).
 
         Raises
         ------
@@ -88,6 +96,10 @@ class Checker:
             found += self._of_hold(one, theirs, spans, gone_is_fine)
         for span in published:
             found += self._paid_in(span, holds, rows)
+            found += self._lacking_in(span, holds, rows)
+        if building is None:
+            asked = [span for span in published if until is None or span.epoch <= until]
+            found += _never_entered(holds, asked)
         return found
 
     def gone_records(self, holds: Sequence[Hold]) -> frozenset[bytes]:
@@ -153,13 +165,13 @@ class Checker:
                     yield self._named(one, act, "it is neither in the activity table nor among the erased")
                 continue
             if not self._is_theirs(one, row):
-                yield self._named(one, act, f"it is an act of {self._table.member[row]!r}")
-            window = windows.get(self._table.domain[row])
+                yield self._named(one, act, f"it is an act of {self.table.member[row]!r}")
+            window = windows.get(self.table.domain[row])
             if window is None:
-                domain = self._table.domain[row]
+                domain = self.table.domain[row]
                 yield self._named(one, act, f"the policy of its epoch does not know domain {domain!r}")
                 continue
-            settled = int(self._table.occurred_ms[row]) + window
+            settled = int(self.table.occurred_ms[row]) + window
             if not span.start_ms < settled <= span.end_ms:
                 yield self._named(
                     one,
@@ -199,6 +211,34 @@ class Checker:
             one, act, _ = wanted[place]
             yield self._named(one, act, f"epoch {span.epoch} has paid it already")
 
+    def _lacking_in(
+        self, span: Span, holds: Sequence[Hold], rows: Sequence[list[int | None]]
+    ) -> Iterator[str]:
+        """Yield the acts that a published epoch took by the file, and does not have."""
+        for one, theirs in zip(holds, rows, strict=True):
+            # Who is erased is in no epoch that is built again since, whatever one took before.
+            if one.taken != span.epoch or one.erased:
+                continue
+            if one.epoch == span.epoch:
+                records = self._acts.records(theirs)
+            else:
+                found = self._acts.entered(one, theirs, start_ms=span.start_ms, end_ms=span.end_ms)
+                noted = one.entered or ("",) * len(found)
+                records = tuple(
+                    "" if one.left_out(place) else then or now
+                    for place, (then, now) in enumerate(zip(noted, found, strict=True))
+                )
+            wanted = np.array([bytes.fromhex(record) for record in records if record], dtype="V32")
+            acts = [act for act, record in zip(one.acts, records, strict=True) if record]
+            for place in np.flatnonzero(~np.isin(wanted, self._published(span.epoch))):
+                yield self._named(
+                    one,
+                    acts[place],
+                    f"epoch {span.epoch} took it by the file, and does not have it; build that epoch again "
+                    "(--force) before it is signed, or, if it is final, let 'taken' be null and 'entered' "
+                    "empty in the file, so that the next one takes it",
+                )
+
     def _published(self, number: int) -> NDArray[np.void]:
         key = read_header(epoch_folder(self._epochs, number), number).hash()
         if key not in self._records:
@@ -207,7 +247,7 @@ class Checker:
         return self._records[key]
 
     def _is_theirs(self, one: Hold, row: int) -> bool:
-        member = self._table.member[row]
+        member = self.table.member[row]
         if not one.erased:
             return member == one.member
         # Without the list nobody can tell whose hash it is; that nothing is paid twice is seen all the same.
@@ -227,6 +267,20 @@ class Checker:
 
     def _named(self, one: Hold, act: str, why: str) -> str:
         return f"act {act!r} of the hold of {one.member!r} in epoch {one.epoch}: {why}"
+
+
+def _never_entered(holds: Sequence[Hold], published: Sequence[Span]) -> Iterator[str]:
+    """Yield the releases that were there before an epoch ended, and that it did not take."""
+    for one in holds:
+        if one.release is None or one.erased or one.taken is not None:
+            continue
+        missed = [span for span in published if span.epoch > one.epoch and span.end_ms > one.release.at_ms]
+        if missed:
+            yield (
+                f"the hold of {one.member!r} in epoch {one.epoch} was released at "
+                f"{format_time(one.release.at_ms)}, and epoch {missed[0].epoch}, which ended at "
+                f"{format_time(missed[0].end_ms)}, did not take the acts"
+            )
 
 
 def with_gone(erased: Erased, records: frozenset[bytes]) -> Erased:

@@ -14,8 +14,13 @@ therefore have two ways:
   the record's time is not the act's own is said by its id and by this file: the price of a wrong hold.
 
 What the acts had added to their epoch's totals (fairness, bonus pot) comes an epoch later. An act stands in
-one epoch at most: which one took it is written here before the epoch is published, and ``hold_checks`` holds
-the file against the published epochs, because a file can be written by anybody.
+one epoch at most: which one took it is written here, and ``hold_checks`` holds the file against the published
+epochs, because a file can be written by anybody.
+
+File and epoch are two writes, and a process can end between them. So before an epoch is published the file
+says both: what is in force, and under ``building`` what will be once the epoch of that header is published.
+Publishing decides, since a folder takes its place in one step; whoever reads the file beside the published
+epochs goes by them (`HoldsBook.settle`), and the next build writes it down.
 
 The record ids beside the acts are for the day the raw rows are gone: whoever reads the file then still knows
 which published leaf was whose hold, and that nothing was paid twice. Who is erased leaves their hold behind
@@ -31,6 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +48,14 @@ from timebank_chain.attention.monitor.spans import joined
 from timebank_chain.attention.monitor.state import write_document
 from timebank_chain.attention.monitor.suspicion import Suspicion
 from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
-from timebank_chain.errors import AttentionError
+from timebank_chain.epoch import epoch_folder
+from timebank_chain.epoch.file import read_header
+from timebank_chain.errors import AttentionError, EpochError
 
 SCHEMA = "timebank.attention.holds/1"
 #: What stands for their name in the reasons of others.
 REDACTED = "(erased)"
+_HEADER_HASH = re.compile(r"0x[0-9a-f]{64}")
 #: Shorter ids may stand in a sentence by chance.
 _LEAST_NAME = 4
 
@@ -67,15 +76,48 @@ class Adjusted:
 
 
 @dataclass
+class Building:
+    """What the holds will be once an epoch is published under a header (32-byte hash)."""
+
+    epoch: int
+    header_hash: bytes
+    holds: list[Hold]
+
+    def is_published(self, epochs: Path) -> bool:
+        """Tell whether it is; an epoch that cannot be read is none of this header."""
+        try:
+            return read_header(epoch_folder(epochs, self.epoch), self.epoch).hash() == self.header_hash
+        except EpochError:
+            return False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "epoch": self.epoch,
+            "headerHash": "0x" + self.header_hash.hex(),
+            "holds": [one.to_json() for one in self.holds],
+        }
+
+
+@dataclass
 class HoldsBook:
-    """All holds of a community, in a file."""
+    """All holds of a community, in a file.
+
+    ``building`` is there while an epoch is being published, and after a build that did not come to its end.
+    """
 
     path: Path
     holds: list[Hold] = field(default_factory=list)
+    building: Building | None = None
 
     @classmethod
-    def load(cls, path: Path) -> HoldsBook:
+    def load(cls, path: Path, epochs: Path | None = None) -> HoldsBook:
         """Read the file; where there is none, nothing is held.
+
+        Parameters
+        ----------
+        epochs
+            The folder of published epochs, which decides what of an interrupted build is in force.
 
         Raises
         ------
@@ -88,16 +130,33 @@ class HoldsBook:
             document = parse_json(read_small(path))
             if not isinstance(document, dict) or document.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is not {SCHEMA}")
-            holds = [hold_from_json(entry) for entry in document["holds"]]
-            _refuse_twice(holds)
+            made = cls(path, _holds(document["holds"]), _building(document.get("building")))
         except (OSError, TooLarge, TooDeep, ValueError, KeyError, TypeError) as error:
             reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise AttentionError(f"not a file of holds: {reason}", where=str(path), hint=_REMAKE) from error
-        return cls(path, holds)
+        if epochs is not None:
+            made.settle(epochs)
+        return made
 
     def save(self) -> None:
         """Write the file in one step."""
-        write_document(self.path, {"schema": SCHEMA, "holds": [one.to_json() for one in self.holds]})
+        document: dict[str, Any] = {"schema": SCHEMA, "holds": [one.to_json() for one in self.holds]}
+        if self.building is not None:
+            document["building"] = self.building.to_json()
+        write_document(self.path, document)
+
+    def settle(self, epochs: Path) -> bool:
+        """Decide by the published epochs what is in force; tell whether there was anything to decide."""
+        if self.building is None:
+            return False
+        if self.building.is_published(epochs):
+            self.holds = self.building.holds
+        self.building = None
+        return True
+
+    def versions(self) -> tuple[list[Hold], ...]:
+        """Return the holds in force and, where it is not decided yet, those that may be."""
+        return (self.holds,) if self.building is None else (self.holds, self.building.holds)
 
     def held_ids(self) -> frozenset[str]:
         """Return the ids of all acts that are held and not released."""
@@ -152,11 +211,12 @@ class HoldsBook:
         """
         if not reason.strip():
             raise AttentionError("a release needs a reason", hint="say what you found: --reason TEXT")
-        released = []
-        for place, one in enumerate(self.holds):
-            if one.release is None and not one.erased and member in (None, one.member):
-                self.holds[place] = replace(one, release=Release(now_ms, by, reason.strip()))
-                released.append(self.holds[place])
+        released: dict[tuple[str, int], Hold] = {}
+        for holds in self.versions():
+            for place, one in enumerate(holds):
+                if one.release is None and not one.erased and member in (None, one.member):
+                    holds[place] = replace(one, release=Release(now_ms, by, reason.strip()))
+                    released[one.member, one.epoch] = holds[place]
         if not released:
             names = sorted({one.member for one in self.holds if one.release is None and not one.erased})
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -165,7 +225,7 @@ class HoldsBook:
                 where=str(self.path),
                 hint=f"held: {shown}" if names else "there is nothing to release",
             )
-        return released
+        return list(released.values())
 
     def adjust(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> Adjusted:
         """Return the table to build an epoch from, and note which released acts it takes.
@@ -291,7 +351,11 @@ def holds_of(path: Path, member: str) -> list[Hold]:
     AttentionError
         If it is not such a file.
     """
-    return [one for one in HoldsBook.load(path).holds if one.member == member and not one.erased]
+    found: list[Hold] = []
+    # Of a build that was interrupted both versions name them.
+    for holds in HoldsBook.load(path).versions():
+        found += [one for one in holds if one.member == member and not one.erased and one not in found]
+    return found
 
 
 def erase_from_holds(path: Path, member: str, *, erased: Erased) -> int:
@@ -316,16 +380,19 @@ def erase_from_holds(path: Path, member: str, *, erased: Erased) -> int:
         return 0
     with locked(path):
         book = HoldsBook.load(path)
-        changed = 0
-        for place, one in enumerate(book.holds):
-            after = (
-                _forgotten(one, erased) if one.member == member and not one.erased else _silent(one, member)
-            )
-            changed += after != one
-            book.holds[place] = after
+        changed = set()
+        for holds in book.versions():
+            for place, one in enumerate(holds):
+                holds[place] = (
+                    _forgotten(one, erased)
+                    if one.member == member and not one.erased
+                    else _silent(one, member)
+                )
+                if holds[place] != one:
+                    changed.add((one.member, one.epoch))
         if changed:
             book.save()
-    return changed
+    return len(changed)
 
 
 def _forgotten(one: Hold, erased: Erased) -> Hold:
@@ -370,6 +437,23 @@ def default_path(epochs: Path) -> Path:
         real = epochs.resolve()
         return real.with_name(f"{real.name}.holds.json")
     return path
+
+
+def _holds(entries: Any) -> list[Hold]:
+    holds = [hold_from_json(entry) for entry in entries]
+    _refuse_twice(holds)
+    return holds
+
+
+def _building(entry: Any) -> Building | None:
+    if entry is None:
+        return None
+    epoch, header_hash = entry["epoch"], entry["headerHash"]
+    if type(epoch) is not int or epoch < 1:
+        raise ValueError(f"field 'epoch' of what is being built is no epoch: {epoch!r}")
+    if not isinstance(header_hash, str) or not _HEADER_HASH.fullmatch(header_hash):
+        raise ValueError(f"field 'headerHash' of what is being built is no hash: {header_hash!r}")
+    return Building(epoch, bytes.fromhex(header_hash[2:]), _holds(entry["holds"]))
 
 
 def _refuse_twice(holds: Sequence[Hold]) -> None:

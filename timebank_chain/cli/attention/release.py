@@ -48,7 +48,8 @@ def command(
     name = by or getpass.getuser()
     # A build that runs now reads, judges and writes the same file.
     with locked(path, say):
-        book = HoldsBook.load(path)
+        # After a build that was interrupted, the published epochs tell what is held.
+        book = HoldsBook.load(path, epochs)
         released = book.release(member, by=name, reason=reason, now_ms=time.time_ns() // 1_000_000)
         book.save()
     log_to_stderr(as_json=False)
