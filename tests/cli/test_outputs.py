@@ -69,6 +69,7 @@ def test_what_cannot_be_written_is_refused(folder: Path, target: str, words: str
         "experiment assign in.csv other.csv --to in.csv",
         "experiment assign other.csv in.csv --to in.csv",
         "experiment analyse other.csv in.png --plot in.png",
+        "privacy pseudonymise in.csv --out in.csv",
         "recommend train in.csv --output in.csv",
         "recommend train dump --output dump/Posts.xml",
         "model train in.csv --time t --target y --output in.csv",
