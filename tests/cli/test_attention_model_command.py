@@ -218,7 +218,10 @@ def test_predict_new_rows(folder: Path, tmp_path: Path) -> None:
     written = told("predict", folder / "a.model", path, "-o", tmp_path / "p.csv")
     assert (written["unknown_words"], written["coverage"], len(written["rows"])) == (1, 0.9, 3)
     assert (tmp_path / "p.csv").read_text() == done.stdout
-    assert "cannot write" in failure("predict", folder / "a.model", path, "-o", tmp_path / "no" / "p").message
+    assert (
+        "lies in no folder"
+        in failure("predict", folder / "a.model", path, "-o", tmp_path / "no" / "p").message
+    )
 
 
 def test_card(folder: Path, tmp_path: Path) -> None:

@@ -35,12 +35,15 @@ def test_the_twin_is_made_from_a_dump(tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=600,
-        env={**clean, "PATH": path, "HOME": str(tmp_path), "DUMP": str(dump), "MEMBER": "26"}, check=False,
+        env={**clean, "PATH": path, "HOME": str(tmp_path), "DUMP": str(dump)}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     made = {one.name for one in tmp_path.iterdir()}
     assert made >= {"expected.csv", "forecast.png", "warnings.svg", "report.html"}
     assert "below that of the best baseline" in done.stdout
+    # The member of the walk-through is one of the community, under the name the step before prints.
+    assert "For stackexchange:" in done.stdout
+    assert "is not in the history" not in done.stderr
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.count("<section") == 5
     assert "Not made" not in page

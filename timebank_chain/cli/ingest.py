@@ -16,6 +16,7 @@ import typer
 from timebank_chain import config
 from timebank_chain.cli.options import AsJson
 from timebank_chain.cli.output import err, out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import ActivityError, UsageError
 from timebank_chain.units import format_duration, format_time, parse_duration, parse_time
 
@@ -349,16 +350,9 @@ def _job(
     if output.is_dir():
         raise UsageError(f"--output is a folder: {output}", hint="name a file in it")
     place = rejects or output.with_name(f"{output.name.removesuffix('.parquet')}.rejects.csv")
-    for option, target in (("--output", output), ("--rejects", place)):
-        if target.is_dir() or not target.parent.is_dir():
-            problem = "is a folder" if target.is_dir() else "lies in no folder that is there"
-            raise UsageError(f"{option} {problem}: {target}", hint="name a file in a folder that exists")
-        if any(target.resolve() == file.resolve() for file in inputs):
-            raise UsageError(f"{option} would overwrite an input: {target}", hint="choose another name")
-    if output.resolve() == place.resolve():
-        raise UsageError(
-            f"--rejects and --output are the same file: {place}", hint="choose another --rejects"
-        )
+    # Of a repository its commits are read, of a dump its XML: results may lie beside them.
+    files = [file for one in inputs for file in (one.glob("*.xml*") if one.is_dir() else (one,))]
+    check_outputs((("--output", output), ("--rejects", place)), [*files, salt_key, erased])
     windows: dict[str, int] = {}
     domains = None
     if policy is not None:

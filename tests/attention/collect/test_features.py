@@ -245,7 +245,6 @@ def test_a_good_feed_has_no_fault() -> None:
         ([event(1), event(2, value=6.0, unit="stars")], "value: 1 values beyond what it can be"),
         ([event(0, at_ms=1_700_000_000), event(1)], "at_ms: 1 values beyond what it can be"),
         ([event(1), event(1, member="bob")], "2 events share source and id with a different one"),
-        ([event(1), event(2, value=math.inf, unit="s")], "1 records were refused"),
     ],
 )
 def test_each_fault_is_found_and_nothing_else(events: list[object], fault: str) -> None:
@@ -270,6 +269,13 @@ def test_rejects_count_for_the_column_they_are_about() -> None:
     report = feed_quality(collected(event(1), event(2, value=math.inf), event(3, member="")))
     rejected = {column.name: column.rejected for column in report.columns}
     assert (rejected["value"], rejected["member"], rejected["verb"]) == (1, 1, 0)
+
+
+def test_infinite_values_that_were_turned_away_count_as_such() -> None:
+    report = feed_quality(collected(event(1), event(2, value=math.inf), event(3, value=-math.inf)))
+    infinite = {column.name: column.infinite for column in report.columns}
+    assert infinite == {**dict.fromkeys(infinite, 0), "value": 2}
+    assert report.faults == ("2 records were refused", "value: 2 infinite values")
 
 
 def test_quality_of_features() -> None:

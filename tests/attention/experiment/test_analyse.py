@@ -8,7 +8,8 @@ analyse
 ├── looked at every day: the days a fixed test would have said yes are named, and called false if so
 ├── verdicts: ship, hold, do not ship (worse; harmed guardrail), no difference shown, wait
 ├── several treatments: each at a part of alpha, its own verdict
-├── covariate: variance taken away; members without one stay; all without; few successes are said to be few
+├── covariate: variance taken away; members without one stay; all without; a constant one
+├── few successes are said to be few
 └── refused: a metric that never varies, within arms either; a covariate that is the metric; an empty arm
 """
 
@@ -248,6 +249,16 @@ def test_members_without_a_covariate_stay() -> None:
     none = analyse(plan, replace(log, covariate=np.full(2_000, np.nan)))
     assert none.covariate_p is None
     assert none.treatments[0].variance_reduction == pytest.approx(0, abs=1e-9)
+    assert none.notes == ("no member has the covariate 'before': it takes no variance away",)
+    assert found.notes == ()
+
+
+def test_constant_covariate_is_called_so() -> None:
+    plan = make(covariate=BEFORE)
+    log = outcomes(plan, 2_000, 0.15, 13)
+    found = analyse(plan, replace(log, covariate=np.full(2_000, 7.5)))
+    assert found.notes == ("the covariate 'before' is 7.5 for every member: it takes no variance away",)
+    assert found.treatments[0].variance_reduction == pytest.approx(0, abs=1e-9)
 
 
 def test_rates() -> None:

@@ -5,6 +5,7 @@ experiment
 ├── a start that is past: refused, or admitted and told at every analysis; when it was planned stands there
 ├── plan: from members; a part of the baseline; refused flags say what to write
 ├── analyse: exit 3 from a mismatch; a plan changed afterwards; a log from the future; exposures
+├── analyse: the method that was not planned is for information; exit codes stand in the help
 ├── off-policy: estimates, warnings, clipping; a propensity of zero by row
 └── help and a plan need none of the heavy libraries
 """
@@ -202,6 +203,27 @@ def test_no_difference_is_said(plan: Path) -> None:
     assert "NO DIFFERENCE SHOWN" in text.stdout and "not significant" in text.stdout
 
 
+def test_what_was_not_planned_is_for_information(tmp_path: Path) -> None:
+    for method, planned, beside in (
+        (["--fixed"], "Fixed test at the horizon\n", "members; not planned, for information\n"),
+        ([], "2,000 members\n", "Fixed test at the horizon; not planned, for information\n"),
+    ):
+        path = tmp_path / f"plan{len(method)}.json"
+        done(*PLAN, *method, "--members", 100_000, "-o", path)
+        log, _ = write_log(path, lift=2.0)
+        text = run("analyse", path, log, "--at", START_MS + 21 * DAY_MS)
+        assert text.exit_code == 0, text.output
+        # A fixed plan waits for its horizon, whatever the other interval would have said by now.
+        assert ("WAIT" in text.stdout, "would decide on day" in text.stdout) == (bool(method),) * 2
+        for words in (planned, beside):
+            assert words in text.stdout.replace(" \n", "\n")
+
+
+def test_exit_codes_stand_in_the_help() -> None:
+    for command, words in (("analyse", "Exit code 0 whatever the verdict"), ("off-policy", "Exit code 3")):
+        assert words in " ".join(run(command, "--help").stdout.split())
+
+
 def test_off_policy(tmp_path: Path) -> None:
     chance = np.random.default_rng(4)
     rows = []
@@ -221,6 +243,9 @@ def test_off_policy(tmp_path: Path) -> None:
     for words in ("SNIPS", "effective rows", "weights are cut to 2", "bias by clipping"):
         assert words in text.stdout
     assert "out of range" in str(failure("off-policy", log, "--policy", policy, *names, "--alpha", 0.9))
+    smaller = (row.replace("0.8", "0.5").replace("0.2", "0.05") for row in rows)
+    wrong = write_csv(tmp_path / "wrong.csv", "item,p,click,place", *smaller)
+    assert isinstance(failure("off-policy", wrong, "--policy", policy, *names), CheckFailed)
     bad = write_csv(tmp_path / "bad.csv", "item,p,click,place", "a,0,1,top")
     error = failure("off-policy", bad, "--policy", policy, *names)
     assert isinstance(error, AttentionError) and error.where == f"{bad}:2, field 'p'"

@@ -2,11 +2,13 @@
 
 off-policy
 ├── the log's own policy: IPS, SNIPS and DR are the log's mean, its error the mean's
-├── IPS and SNIPS by hand on three rows; DR by hand with the fitted model
+├── IPS and SNIPS by hand on four rows; DR by hand with the fitted model
 ├── a world whose truth is known: all three hold it, intervals cover as often as they say
 ├── DR's error is less where the model knows something; a row's own reward is not in its model
 ├── clipping: weights end there, the stated bias is the estimate less the unclipped one
-├── effective rows; the weights' mean far from 1 and actions never seen are said; few rows are said
+├── effective rows; actions never seen are said; few rows are said
+├── nothing is concluded where the weights' mean is not 1, nor where one row decides everything
+├── true propensities are not doubted, whatever a log of few rows happens to lack
 ├── the same seed gives the same
 ├── one row that weighs more than all should: said, and all numbers stay finite
 ├── refused, row named: a propensity hardly ever shown, of 0, negative, above 1, NaN
@@ -28,13 +30,14 @@ from hypothesis import strategies as st
 
 from tests.attention.experiment.builders import write_csv
 from timebank_chain.attention.experiment.off_policy import (
+    LEAST_EFFECTIVE,
     LoggedRows,
     OffPolicyResult,
     evaluate,
     reward_model,
 )
 from timebank_chain.attention.experiment.off_policy_log import LogColumns, read_logged_rows
-from timebank_chain.errors import AttentionError, UsageError
+from timebank_chain.errors import AttentionError, CheckFailed, UsageError
 
 CONTEXTS, ACTIONS = 3, 5
 CHANCE = np.linspace(0.05, 0.8, CONTEXTS * ACTIONS).reshape(CONTEXTS, ACTIONS)[:, ::-1]
@@ -83,18 +86,18 @@ def test_own_policy_is_the_logs_mean() -> None:
 
 def test_by_hand() -> None:
     log = LoggedRows(
-        reward=np.array([1.0, 0.0, 4.0]),
-        propensity=np.array([0.5, 0.5, 0.25]),
-        action=np.array([0, 0, 1]),
-        context=np.zeros(3, dtype=np.int64),
+        reward=np.array([1.0, 0.0, 4.0, 2.0]),
+        propensity=np.array([0.5, 0.5, 0.25, 0.25]),
+        action=np.array([0, 0, 1, 1]),
+        context=np.zeros(4, dtype=np.int64),
         target=np.array([[0.25, 0.75]]),
         features=np.zeros((1, 0), dtype=np.int64),
     )
     ips, snips, dr = evaluate(log, bootstrap=10).estimates
-    assert ips.value == pytest.approx((0.5 * 1 + 0 + 3 * 4) / 3)
-    assert snips.value == pytest.approx(12.5 / 4)
+    assert ips.value == pytest.approx((0.5 * 1 + 0 + 3 * 4 + 3 * 2) / 4)
+    assert snips.value == pytest.approx(18.5 / 7)
     logged, expected = reward_model(log)
-    assert dr.value == pytest.approx(np.mean(expected + [0.5, 0.5, 3.0] * (log.reward - logged)))
+    assert dr.value == pytest.approx(np.mean(expected + [0.5, 0.5, 3.0, 3.0] * (log.reward - logged)))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -156,8 +159,6 @@ def test_what_a_reader_must_know_is_said() -> None:
     found = evaluate(log, bootstrap=10)
     assert found.effective_rows == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
     assert found.warnings == ()
-    wrong = evaluate(replace(log, propensity=np.minimum(log.propensity * 1.5, 1.0)), bootstrap=10)
-    assert "the weights' mean is" in wrong.warnings[0]
     wider = np.concatenate([target * 0.8, np.full((CONTEXTS, 1), 0.2)], axis=1)
     blind = evaluate(replace(log, target=wider), bootstrap=10)
     assert blind.unseen_mass == pytest.approx(0.2)
@@ -166,12 +167,56 @@ def test_what_a_reader_must_know_is_said() -> None:
     assert "rows' worth of evidence" in few.warnings[0]
 
 
+@pytest.mark.parametrize("factor", [0.7, 1.3])
+def test_nothing_is_concluded_from_other_propensities(factor: float) -> None:
+    logging, target = policies(8)
+    log = draw(logging, target, 4_000, 8)
+    wrong = replace(log, propensity=np.minimum(log.propensity * factor, 1.0))
+    for clip in (None, 5.0):
+        with pytest.raises(CheckFailed, match=r"the weights' mean is .* nothing is concluded") as error:
+            evaluate(wrong, bootstrap=10, clip=clip)
+        assert error.value.hint
+
+
+def test_nothing_is_concluded_from_one_row() -> None:
+    logging, target = policies(3)
+    log = draw(logging, target, 4_000, 3)
+    log.propensity[11], log.reward[11] = 1e-9, 1.0
+    with pytest.raises(CheckFailed, match="the effective sample size is 1 of 4,000 rows: one row"):
+        evaluate(log, bootstrap=10)
+    # Cut, it is one row among others.
+    assert evaluate(log, bootstrap=10, clip=20.0).effective_rows > 100
+
+
+@pytest.mark.parametrize("rows", [2, 20, 300])
+def test_true_propensities_are_not_doubted(rows: int) -> None:
+    # The rare action is all but never shown, and a log without it has weights that are all alike.
+    logging, target = (np.array([[part, 1 - part]] * CONTEXTS) for part in (0.99, 0.95))
+    for seed in range(40):
+        context = np.random.default_rng(seed).integers(0, CONTEXTS, rows)
+        action = (np.random.default_rng(seed + 1_000).random(rows) > 0.99).astype(np.int64)
+        log = LoggedRows(
+            reward=np.arange(rows) % 2.0,
+            propensity=logging[context, action],
+            action=action,
+            context=context,
+            target=target,
+            features=np.arange(CONTEXTS)[:, None],
+        )
+        evaluate(log, bootstrap=10)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 50), st.integers(1, 9), st.sampled_from([None, 20.0]))
 def test_row_of_enormous_weight_is_told_of(seed: int, digits: int, clip: float | None) -> None:
     logging, target = policies(seed)
     log = draw(logging, target, 300, seed)
     log.propensity[11] = 10.0**-digits
+    used = log.weights() if clip is None else np.minimum(log.weights(), clip)
+    if used.sum() ** 2 / (used**2).sum() < LEAST_EFFECTIVE:
+        with pytest.raises(CheckFailed, match="decides everything"):
+            evaluate(log, bootstrap=10, clip=clip)
+        return
     found = evaluate(log, bootstrap=10, clip=clip)
     assert 1 <= found.effective_rows <= 300
     for one in found.estimates:
@@ -190,7 +235,8 @@ def test_propensity_no_log_would_show_is_refused() -> None:
         assert error.value.where == "row 11"
     log.propensity[11] = 1.1e-6 / 300 / ACTIONS
     log.reward[11] = 1.0
-    assert "more than all 300 should together" in " ".join(evaluate(log, bootstrap=10).warnings)
+    with pytest.raises(CheckFailed, match="decides everything"):
+        evaluate(log, bootstrap=10)
     with pytest.raises(AttentionError, match="cannot be summed"):
         evaluate(replace(log, reward=np.full(300, 1e200)))
 

@@ -12,7 +12,8 @@ outlook
 ├── nine of ten intervals hold on Poisson counts, hour and day
 ├── an epoch too long for the history: a wide interval of few spans, or none, and said so
 ├── counts stay whole and not below zero; quiet communities have intervals that hold
-├── unknown hours are filled and bend nothing
+├── unknown hours are filled and bend nothing; a gap knows nothing of what came after it
+├── no more spans stand apart than were tried; people are told of no trillionths
 ├── where nothing varies: no warning, no season, no minus zero
 └── refused: too short, all missing, a step that fits no hour
 epochs: value and mint by hour add up to the header's totals
@@ -33,7 +34,7 @@ from hypothesis import strategies as st
 from tests.activity.builders import research_data
 from tests.epoch.sample import publish_all
 from timebank_chain.attention.monitor.detect import DetectorSettings, judge
-from timebank_chain.attention.monitor.forecast import hour_of_week_profile, outlook
+from timebank_chain.attention.monitor.forecast import filled, hour_of_week_profile, outlook, told
 from timebank_chain.attention.monitor.plots import forecast_figure, warnings_figure
 from timebank_chain.attention.monitor.series import (
     DAY_MS,
@@ -181,6 +182,46 @@ def test_unknown_hours_bend_nothing() -> None:
     assert other.level == pytest.approx(one.level, rel=0.1)
     for left, right in zip(one.forecasts, other.forecasts, strict=True):
         assert right.value == pytest.approx(left.value, rel=0.15)
+
+
+def test_a_gap_knows_only_what_was_before() -> None:
+    of_week, profile = np.arange(600) % 168, np.ones(168)
+    values = np.full(600, 10.0)
+    values[300:320] = np.nan
+    later = values.copy()
+    later[320:] = 1_000.0
+    for history in (values, later):
+        assert filled(history, of_week, profile)[300:320] == pytest.approx(10.0)
+    assert filled(np.where(np.isnan(values), np.nan, np.arange(600.0)), of_week, profile)[
+        300
+    ] == pytest.approx(np.arange(300).mean())
+    # Nothing was before the first hour anybody told of.
+    begun = np.concatenate([np.full(500, np.nan), np.full(400, 10.0)])
+    found = outlook(Series("activity", MONDAY_MS, HOUR_MS, begun), HORIZONS)
+    assert (found.hours, found.level) == (400, pytest.approx(240))
+    with pytest.raises(AttentionError, match="300 hours of activity are known"):
+        outlook(Series("activity", MONDAY_MS, HOUR_MS, begun[:800]), HORIZONS)
+
+
+def test_no_more_spans_stand_apart_than_were_tried() -> None:
+    # So long a history is tried at every second hour only.
+    found = outlook(seasonal(100), HORIZONS)
+    for one in found.forecasts:
+        assert one.backtest.independent <= one.backtest.origins
+    hour, day = (one.backtest for one in found.forecasts[:2])
+    assert hour.independent == hour.origins
+    assert day.independent == -(-day.origins // 12)
+
+
+def test_people_are_told_of_no_trillionths() -> None:
+    assert [told(one) for one in (1.742e-12, -3e-13, 0.0, 0.00012, 1234.5)] == [
+        "0",
+        "0",
+        "0",
+        "0.00012",
+        "1,234",
+    ]
+    assert (told(-6.39e-06, "+,.3g"), told(0.25, "+,.3g")) == ("+0", "+0.25")
 
 
 def test_what_cannot_be_forecast_is_refused() -> None:

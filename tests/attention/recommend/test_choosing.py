@@ -15,7 +15,7 @@ choice
 ├── planted groups: factorisation or kNN, far above popularity; places kept cost little
 ├── what is reported on is not chosen by: changing only the test part changes no validation figure
 ├── drawn, each bar what was measured
-└── too few rows: refused with a way out
+└── too few rows, one member, one moment, nothing found again: refused with a way out
 """
 
 from __future__ import annotations
@@ -203,6 +203,30 @@ def test_too_few_rows_are_refused(community: Interactions, split: LastOfEach) ->
     with pytest.raises(AttentionError) as error:
         choose(community, (Popular(),), split=split)
     assert "another --split" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("split", [LastOfEach(2), TimeShare(0.2)])
+def test_nothing_to_choose_by_is_refused(community: Interactions, split: LastOfEach) -> None:
+    size = len(community)
+    alone = replace(community, member=np.zeros(size, dtype=np.int32))
+    at_once = replace(community, at_ms=np.zeros(size, dtype=np.int64))
+    # One item for ever: nobody takes anything new.
+    strange = replace(community, item=np.zeros(size, dtype=np.int32))
+    for rows, words in (
+        (alone, "one member alone"),
+        (at_once, "all rows have the same time"),
+        (strange, "no member with a past took anything new"),
+    ):
+        with pytest.raises(AttentionError, match=words) as error:
+            choose(rows, (Popular(),), split=split)
+        assert error.value.hint
+
+
+def test_no_candidate_that_finds_anything_is_refused() -> None:
+    # Both take first what both know, then each what nobody took before.
+    rows = small([(0, 0), (1, 0), (0, 1), (1, 2), (0, 3), (1, 4)], items=5)
+    with pytest.raises(AttentionError, match="no candidate finds anything"):
+        choose(rows, (Popular(), Popular(30)), split=LastOfEach(1))
 
 
 def test_unknown_ranker_is_refused() -> None:

@@ -4,9 +4,10 @@ interactions
 ├── CSV and Parquet of the same rows are the same table, in order of time, with the same hash
 ├── another value, time or name: another hash
 ├── a row without a member announces an item
-├── a wrong cell is refused with row and column: name, kind, time, value, cells
+├── a wrong cell is refused with row and column: name, kind, time, value, cells; a later row than now
 ├── missing columns, nothing at all, a folder that is no dump, no file, no Parquet: refused with a way out
 ├── a dump: nobody takes what is their own, and the counts are those of its files (real data)
+├── a dump's members by the names of activity tables
 └── under: the same rows with other items first
 splits
 ├── the last of each member: so many a member, the latest
@@ -25,7 +26,7 @@ import pytest
 
 from tests.activity.builders import research_data
 from tests.attention.recommend import planted
-from timebank_chain.attention.recommend import LastOfEach, TimeShare, read_dump, read_interactions
+from timebank_chain.attention.recommend import LastOfEach, TimeShare, dump_name, read_dump, read_interactions
 from timebank_chain.errors import AttentionError
 
 HEADER = "member,object,at_ms,kind,value\n"
@@ -87,6 +88,7 @@ def test_row_without_a_member_announces(tmp_path: Path) -> None:
         ("a,x,-1,,", "column 'at_ms'", "is no time in Unix milliseconds"),
         (f"a,x,{1 << 48},,", "column 'at_ms'", "is no time in Unix milliseconds"),
         ("a,x,,,", "column 'at'", "no time"),
+        (",x,10,,3", "column 'member'", "a value, and nobody who gave it"),
         ("a,x,10,,nan", "column 'value'", "no finite number"),
         ("a,x,10,,inf", "column 'value'", "no finite number"),
         ("a,x,10,,good", "column 'value'", "no finite number"),
@@ -98,6 +100,20 @@ def test_wrong_cell_is_named(tmp_path: Path, row: str, where: str, words: str) -
         read_interactions(written(tmp_path, HEADER + "a,x,10,,\n" + row + "\n"))
     assert where in str(error.value.where)
     assert "took.csv:3" in str(error.value.where)
+
+
+def test_future_is_refused_where_the_present_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path, "member,item,at\na,x,2026-01-01T00:00:00Z\na,y,2026-01-01T00:00:00.001Z\n")
+    assert len(read_interactions(path)) == 2
+    with pytest.raises(AttentionError, match="time in the future") as error:
+        read_interactions(path, now_ms=1_767_225_600_000)
+    assert "took.csv:3, column 'at'" in str(error.value.where)
+
+
+def test_names_of_activity_tables_are_those_of_a_dump() -> None:
+    assert dump_name("stackexchange:quantumcomputing:409") == dump_name("409") == "409"
+    for other in ("stackexchange:quantumcomputing:ada", "git:409", "stackexchange:409", "ada"):
+        assert dump_name(other) == other
 
 
 @pytest.mark.parametrize(

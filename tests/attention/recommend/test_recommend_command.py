@@ -8,6 +8,9 @@ file
 command
 ├── train, then for a member: their group's items, none they took, the last place kept and said so
 ├── a stranger is told they are new; an item announced since is shown to somebody
+├── who is not in the history is named as such, an empty name refused, an empty list has its reason
+├── of a dump, a member by the activity table's name is that member, not shown themselves (real data)
+├── without --split one moment for all is judged by; the last of each says what it looks at, in the file too
 ├── another community's recommender is refused; nobody is shown their own
 ├── --kind shows only that kind and never oneself; a kind nobody has is refused
 ├── evaluate writes nothing; --json is one document
@@ -28,6 +31,7 @@ from typing import Any
 import pytest
 import typer
 
+from tests.activity.builders import research_data
 from tests.attention.recommend import planted
 from timebank_chain.attention.recommend import load_recommender, save_recommender
 from timebank_chain.cli import main
@@ -190,6 +194,66 @@ def test_stranger_and_new_item(trained: tuple[Path, dict[str, Any]], history: Pa
     assert "brand-new" in shown
 
 
+def test_unknown_name_is_told_apart(trained: tuple[Path, dict[str, Any]], history: Path) -> None:
+    given = ("--history", history, "--model", trained[0])
+    code, out, err = run("for", "nobody", *given, "--json")
+    assert (code, "nobody is not in the history" in err) == (0, True), err
+    assert json.loads(out)["known"] is False
+    code, out, err = run("for", " member-06 ", *given, "--json")
+    assert (code, "not in the history" in err) == (0, False), err
+    assert json.loads(out)["known"] is True
+    code, _, err = run("for", " ", *given)
+    assert (code, "for whom?" in err) == (2, True), err
+
+
+def test_empty_list_has_its_reason(
+    trained: tuple[Path, dict[str, Any]], history: Path, tmp_path: Path
+) -> None:
+    items = sorted({item for _, item, _ in planted.rows()})
+    more = tmp_path / "more.csv"
+    more.write_text(history.read_text("utf-8") + "".join(f"ada,{item},1\n" for item in items), "utf-8")
+    code, out, err = run("for", "ada", "--history", more, "--model", trained[0], "--json")
+    assert (code, json.loads(out)["suggestions"]) == (0, [])
+    assert "nothing is left to suggest: ada took or made everything" in err
+
+
+@pytest.mark.data
+def test_dumps_members_by_either_name(tmp_path: Path) -> None:
+    dump, model = research_data("stackexchange_quantumcomputing"), tmp_path / "qc.recommender"
+    code, _, err = run("train", dump, "-o", model)
+    assert code == 0, err
+    given = ("--history", dump, "--model", model, "--kind", "member", "-k", 400, "--json")
+    code, plain, _ = run("for", "409", *given)
+    assert code == 0
+    code, spelled, err = run("for", "stackexchange:quantumcomputing:409", *given)
+    assert (code, "not in the history" in err) == (0, False), err
+    assert json.loads(spelled)["suggestions"] == json.loads(plain)["suggestions"]
+    assert "409" not in {one["item"] for one in json.loads(spelled)["suggestions"]}
+
+
+def test_default_split_is_one_moment(history: Path, tmp_path: Path) -> None:
+    model = tmp_path / "moment.recommender"
+    code, out, _ = run("train", history, "-o", model)
+    assert (code, "judged by the latest 20% of all" in out) == (0, True)
+    assert load_recommender(model).choice.split == "latest 20% of all"
+    code, out, _ = run("train", history, "-o", model, "--split", "last:2")
+    words = "last 2 of each member, with a look at other members' later rows"
+    assert (code, words in out) == (0, True)
+    assert load_recommender(model).choice.split == words
+
+
+def test_future_and_announced_rows(history: Path, tmp_path: Path) -> None:
+    rows = history.read_text("utf-8")
+    later, more = tmp_path / "later.csv", tmp_path / "more.csv"
+    later.write_text(rows + "member-06,item-0-00,9999999999999\n", "utf-8")
+    code, _, err = run("evaluate", later, "--split", "last:2")
+    assert (code, "time in the future: 2286-11-20" in err) == (1, True), err
+    assert "later.csv:722, column 'at_ms'" in err
+    more.write_text(rows + ",brand-new,1\n", "utf-8")
+    code, _, err = run("evaluate", more, "--split", "last:2")
+    assert (code, "1 items are only announced" in err) == (0, True), err
+
+
 def test_kind_shows_only_that_kind(tmp_path: Path) -> None:
     # Everybody also thanks two others of their group.
     lines = ["member,object,at_ms,kind"]
@@ -236,7 +300,7 @@ def test_evaluate_writes_nothing(history: Path) -> None:
             2,
             "'film' is no kind",
         ),
-        (("train", "HISTORY", "--split", "last:2", "--output", "NOWHERE/x"), 1, "cannot be written"),
+        (("train", "HISTORY", "--split", "last:2", "--output", "NOWHERE/x"), 2, "lies in no folder"),
     ],
 )
 def test_wrong_use_has_a_way_out(history: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

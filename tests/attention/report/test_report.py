@@ -7,6 +7,7 @@ page
 └── a row that does not fit its columns is an error of ours, not a crooked table
 command
 ├── feed, model, recommender, experiment: each part with its figures, as the other commands say them
+├── who stands out is judged over the span that `suspects` judges, of acts that settle after they are done
 ├── a feed too short, a broken model, arms that do not fit: the page is written with the rest, says so where
 │   the part would stand, and the exit code is what the part would have by itself
 └── nothing to report, a plan without its log, no such folder: usage errors, nothing is written
@@ -19,6 +20,7 @@ import json
 import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,16 +29,20 @@ import pytest
 import typer
 from matplotlib.figure import Figure
 
+from tests.attention.monitor.test_suspicion import WEEK_MS, community
 from tests.attention.recommend import planted
+from timebank_chain.activity import write_activity
 from timebank_chain.attention.report import Picture, Section, Table, render
 from timebank_chain.cli import main
-from timebank_chain.cli.attention import experiment, model, recommend, report
+from timebank_chain.cli.attention import experiment, model, recommend, report, suspects
+from timebank_chain.units import format_time
 
 APP = typer.Typer(rich_markup_mode=None)
 APP.add_typer(experiment.app, name="experiment")
 APP.add_typer(model.app, name="model")
 APP.add_typer(recommend.app, name="recommend")
 APP.command(name="report")(report.command)
+APP.command(name="suspects")(suspects.command)
 HOUR_MS = 3_600_000
 START_MS = 1_700_006_400_000
 
@@ -249,6 +255,21 @@ def test_what_cannot_be_made_takes_nothing_else_away(tmp_path: Path) -> None:
     assert "Chosen on validation rows" in read(page.read_text("utf-8")).text
 
 
+def test_who_stands_out_is_judged_over_the_same_span(tmp_path: Path) -> None:
+    table, page = tmp_path / "activity.parquet", tmp_path / "report.html"
+    acts = community(people=60, bots=False)
+    write_activity(replace(acts, window_ms=np.full(len(acts), WEEK_MS, dtype=np.int64)), table)
+    code, out, _ = run("suspects", table, "--span", "28d", "--top", 100, "--json")
+    found = json.loads(out)
+    assert code == 0
+    code, _, err = run("report", "--feed", table, "-o", page)
+    assert code == 0, err
+    words = f"{len(found['found'])} members have acts enough to be scored, {found['unscored']} have not."
+    assert words in read(page.read_text("utf-8")).text
+    span = f"acts that settled from {format_time(found['startMs'])} to {format_time(found['endMs'])}"
+    assert span in read(page.read_text("utf-8")).text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -263,5 +284,5 @@ def test_wrong_use_writes_nothing(tmp_path: Path, arguments: tuple[str, ...], wo
     code, _, err = run("report", *given, "-o", tmp_path / "r.html")
     assert (code, words in err) == (2, True), err
     code, _, err = run("report", "--feed", tmp_path, "-o", tmp_path / "no" / "r.html")
-    assert (code, "no such folder" in err) == (2, True), err
+    assert (code, "lies in no folder that is there" in err) == (2, True), err
     assert not list(tmp_path.iterdir())

@@ -38,6 +38,8 @@ _RANGES = {
 #: Milliseconds before March 1973 are seconds that nobody converted.
 _LIKELY_SECONDS_MS = 10**11
 _EXAMPLES = 5
+#: How the reason of a record begins whose value was endless.
+_INFINITE = "refused: infinite: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class ColumnQuality:
     constant
         Whether all values that are there are one.
     infinite, out_of_range
-        How many values are infinite, or beyond what the quantity can be.
+        How many values are infinite, those a feed turned away for it too, or beyond what the quantity can be.
     unknown
         How many values are no known category; ``examples`` are the most frequent of them.
     rejected
@@ -130,7 +132,15 @@ def feed_quality(result: CollectResult) -> Quality:
             early = int((feed.at_ms < _LIKELY_SECONDS_MS).sum())
             columns.append(number_quality(name, feed.at_ms, out_of_range=early, rejected=turned_away))
         elif name == "value":
-            columns.append(number_quality(name, feed.value, out_of_range=_beyond(feed), rejected=turned_away))
+            endless = sum(
+                _column_of(reject) == name and reject.reason.startswith(_INFINITE)
+                for reject in result.rejects
+            )
+            columns.append(
+                number_quality(
+                    name, feed.value, infinite=endless, out_of_range=_beyond(feed), rejected=turned_away
+                )
+            )
         else:
             known = {"verb": KNOWN_VERBS, "unit": CONVERSIONS.keys()}.get(name)
             columns.append(text_quality(name, getattr(feed, name), known=known, rejected=turned_away))
@@ -186,9 +196,9 @@ def features_quality(table: FeatureTable) -> Quality:
 
 
 def number_quality(
-    name: str, values: NDArray[Any], *, out_of_range: int = 0, rejected: int = 0
+    name: str, values: NDArray[Any], *, infinite: int = 0, out_of_range: int = 0, rejected: int = 0
 ) -> ColumnQuality:
-    """Report on numbers of shape (rows,); NaN is missing."""
+    """Report on numbers of shape (rows,); NaN is missing, ``infinite`` more were turned away."""
     column = np.asarray(values)
     floats = column.astype(np.float64)
     there = ~np.isnan(floats)
@@ -200,7 +210,7 @@ def number_quality(
         missing=int((~there).sum()),
         distinct=distinct,
         constant=distinct == 1 and int(there.sum()) > 1,
-        infinite=int(np.isinf(floats).sum()),
+        infinite=infinite + int(np.isinf(floats).sum()),
         out_of_range=out_of_range,
         rejected=rejected,
         least=float(finite.min()) if len(finite) else None,

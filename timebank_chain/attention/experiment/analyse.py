@@ -99,7 +99,10 @@ class TreatmentResult:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """An experiment's result; ``ratio_p`` is ``None`` if too few members came to tell."""
+    """An experiment's result; ``ratio_p`` is ``None`` if too few members came to tell.
+
+    ``notes`` say what a reader should know of the columns, and what changes no figure.
+    """
 
     plan: Plan
     members: dict[str, int]
@@ -109,6 +112,7 @@ class Analysis:
     without_covariate: int
     horizon_day: int | None
     treatments: tuple[TreatmentResult, ...]
+    notes: tuple[str, ...] = ()
 
 
 def analyse(plan: Plan, log: OutcomeLog, exposures: Exposures | None = None, *, now_ms: int = 0) -> Analysis:
@@ -177,6 +181,7 @@ def analyse(plan: Plan, log: OutcomeLog, exposures: Exposures | None = None, *, 
         without_covariate=missing,
         horizon_day=horizon,
         treatments=tuple(treatments),
+        notes=_notes(plan, log),
     )
 
 
@@ -218,6 +223,18 @@ def _filled(log: OutcomeLog) -> tuple[Floats | None, int]:
     if missing == len(there):
         return np.zeros(len(there)), missing
     return np.where(there, log.covariate, log.covariate[there].mean()), missing
+
+
+def _notes(plan: Plan, log: OutcomeLog) -> tuple[str, ...]:
+    if plan.covariate is None or log.covariate is None:
+        return ()
+    there = log.covariate[~np.isnan(log.covariate)]
+    name = plan.covariate.name
+    if not len(there):
+        return (f"no member has the covariate {name!r}: it takes no variance away",)
+    if np.ptp(there) == 0:
+        return (f"the covariate {name!r} is {there[0]:g} for every member: it takes no variance away",)
+    return ()
 
 
 def _check_no_copy(plan: Plan, log: OutcomeLog, covariate: Floats) -> None:

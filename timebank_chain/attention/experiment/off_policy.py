@@ -18,7 +18,9 @@ are true and the log's support is the target's; how far they are from it is repo
 
 A propensity that a log of so many rows would hardly ever have shown (chance at most rows times actions times
 propensity) is no propensity: below one in a million it is refused. A row that weighs more than all rows
-together should is told of.
+together should is told of. Nothing is concluded from a log whose weights cannot have the mean 1, whatever
+they earned, nor from one of which a single row decides everything: an interval around it would be of no
+width and no worth.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timebank_chain.attention.extra import need
-from timebank_chain.errors import AttentionError, UsageError
+from timebank_chain.errors import AttentionError, CheckFailed, UsageError
 
 Floats = NDArray[np.float64]
 ESTIMATORS = ("ips", "snips", "dr")
@@ -38,6 +40,10 @@ ESTIMATORS = ("ips", "snips", "dr")
 SUSPECT_WEIGHTS = 4.0
 #: Below so many effective rows an interval says little.
 FEW_EFFECTIVE = 100.0
+#: Below so many, one row is the estimate.
+LEAST_EFFECTIVE = 2.0
+#: What happens more often than this in the mean is missing in a log once in 20,000: exp(-10).
+_MISSED = 10.0
 MAX_BOOTSTRAP = 100_000
 #: A log that has so little chance was not made with its propensities.
 HARDLY_EVER = 1e-6
@@ -147,6 +153,9 @@ def evaluate(
     AttentionError
         If a propensity is not in (0, 1] or no log of so many rows would show it, a reward is beyond
         `MAX_REWARD`, or the target never does what the log shows.
+    CheckFailed
+        If the weights' mean is not 1, which says that the propensities are not the log's, or if one row
+        decides everything; nothing is concluded then.
     """
     _check(log, clip, bootstrap)
     rows = len(log.reward)
@@ -201,6 +210,7 @@ def evaluate(
         estimates=estimates,
         warnings=(),
     )
+    _check_evidence(result)
     return _with_warnings(result)
 
 
@@ -294,6 +304,29 @@ def hardly_ever(log: LoggedRows) -> int | None:
     least = int(log.propensity.argmin())
     chance = float(log.propensity[least]) * len(log.reward) * log.target.shape[1]
     return least if chance < HARDLY_EVER else None
+
+
+def _check_evidence(result: OffPolicyResult) -> None:
+    """Refuse what no estimate should be made of; see the module's last paragraph.
+
+    Beside chance, weights may miss from their mean of 1 what the log never shows, and what is so rare that
+    a log of so many rows may well be without it.
+    """
+    gap = abs(result.mean_weight - 1)
+    rare = _MISSED / result.rows * max(1.0, result.mean_weight)
+    if gap > SUSPECT_WEIGHTS * result.mean_weight_error + rare + result.unseen_mass:
+        raise CheckFailed(
+            f"the weights' mean is {result.mean_weight:.4g} +- {result.mean_weight_error:.2g}, and should be "
+            "1: the propensities are not those the log was made with, or it hardly ever shows what the "
+            "target does; nothing is concluded",
+            hint="log the probability with which each row was really shown",
+        )
+    if result.effective_rows < LEAST_EFFECTIVE:
+        raise CheckFailed(
+            f"the effective sample size is {result.effective_rows:.2g} of {result.rows:,} rows: one row, of "
+            f"weight {result.largest_weight:.4g}, decides everything; nothing is concluded",
+            hint="check its propensity; --clip cuts such weights, and says the bias",
+        )
 
 
 def _effective(weight: Floats) -> float:

@@ -49,7 +49,8 @@ def experiment_figure(analysis: Analysis) -> Figure:
         if analysis.horizon_day is not None:
             panel.axvline(analysis.horizon_day + 1, color="grey", linestyle="--", label="horizon")
         if one.decided_day is not None:
-            panel.axvline(one.decided_day + 1, color="#2ca02c", label="decided")
+            decided = "decided" if plan.method != "fixed" else "would decide, if it were planned"
+            panel.axvline(one.decided_day + 1, color="#2ca02c", label=decided)
         # Early intervals are wide as a house: the picture is of where they end up.
         spread = np.nanmax(np.abs(np.concatenate([looks.effect, looks.error * 4.0])))
         panel.set_ylim(-1.3 * spread, 1.3 * spread)

@@ -51,6 +51,7 @@ _SPANS = 20
 #: Below this part of what is usual, the lower bound of what cannot be negative is nothing.
 _NOTHING = 0.01
 _EPSILON = 1e-12
+_TOLD = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def outlook(series: Series, horizons: Mapping[str, int], *, nominal: float = 0.9
     Parameters
     ----------
     series
-        Of any step that divides an hour, or of hours; unknown hours are filled with the profile's.
+        Of any step that divides an hour, or of hours; see :func:`filled` for unknown ones.
     horizons
         Names and lengths in hours, at least 1.
     nominal
@@ -190,30 +191,34 @@ def outlook(series: Series, horizons: Mapping[str, int], *, nominal: float = 0.9
             f"a step of {series.step_ms} ms does not fit into an hour", hint="take a step of 5m, 15m or 1h"
         )
     hourly = series.coarser(HOUR_MS).last(MAX_HOURS)
+    known_hours = ~np.isnan(hourly.values)
+    if known_hours.any():
+        # Before the first hour anybody told of there is no history.
+        hourly = hourly.last(len(hourly) - int(known_hours.argmax()))
     if len(hourly) < MIN_HOURS:
         raise AttentionError(
             f"{len(hourly)} hours of {series.name} are known, at least {MIN_HOURS} are needed",
             where=f"series {series.name!r}",
             hint="two weeks of history tell a season apart from chance; wait, or give an older feed",
         )
-    if np.isnan(hourly.values).all():
+    if not known_hours.any():
         raise AttentionError("all values are missing", where=f"series {series.name!r}")
     of_week = _hours_of_week(hourly)
     train = int(len(hourly) * SPLITS[0])
     # For the trial, nothing later than the training part shapes the profile.
     early = hour_of_week_profile(hourly.values[:train], of_week[:train])
-    known = _filled(hourly.values, of_week, early)
+    known = filled(hourly.values, of_week, early)
     trial = _Ways(known, of_week, early, train)
     final_profile = hour_of_week_profile(hourly.values, of_week)
-    filled = _filled(hourly.values, of_week, final_profile)
-    final = _Ways(filled, of_week, final_profile, len(filled))
+    whole = filled(hourly.values, of_week, final_profile)
+    final = _Ways(whole, of_week, final_profile, len(whole))
     made = tuple(
         _forecast(hourly, name, hours, nominal, trial, final, known, train)
         for name, hours in horizons.items()
     )
     weights = final_profile[of_week]
-    deviation = filled - filled.mean()
-    explained = 1.0 - float(((filled - filled.mean() * weights) ** 2).sum()) / max(
+    deviation = whole - whole.mean()
+    explained = 1.0 - float(((whole - whole.mean() * weights) ** 2).sum()) / max(
         float((deviation**2).sum()), _EPSILON
     )
     level, trend = final.present()
@@ -260,12 +265,31 @@ def _hours_of_week(hourly: Series) -> NDArray[np.int64]:
     return (hourly.times_ms() // HOUR_MS + 72) % HOURS_A_WEEK
 
 
-def _filled(values: Floats, of_week: NDArray[np.int64], profile: Floats) -> Floats:
-    """Put the profile's expectation where nothing is known."""
+def filled(values: Floats, of_week: NDArray[np.int64], profile: Floats) -> Floats:
+    """Put where nothing is known what the profile expects at the mean of all that was known before it.
+
+    Later hours have no say: a gap in a trial's past would else know of the level after it.
+
+    Parameters
+    ----------
+    values
+        What each hour brought, NaN where nobody knows; the first is known.
+    of_week
+        Which hour of the week each is, 0 to 167.
+    profile
+        Weights of the hours of the week, mean 1.
+    """
     unknown = np.isnan(values)
     if not unknown.any():
         return values
-    return np.where(unknown, np.nanmean(values) * profile[of_week], values)
+    mean_so_far = np.cumsum(np.where(unknown, 0.0, values)) / np.maximum(np.cumsum(~unknown), 1)
+    # At an unknown hour, sum and number so far are those of the hours before it.
+    return np.where(unknown, mean_so_far * profile[of_week], values)
+
+
+def told(value: float, form: str = ",.4g") -> str:
+    """Return a number as people are told it: what is below ten millionths of an act or credit is nothing."""
+    return format(0.0 if abs(value) < _TOLD else value, form)
 
 
 class _Ways:
@@ -383,7 +407,8 @@ def _forecast(
     looked = late if late.any() else np.ones_like(late)
     backtest = Backtest(
         origins=tried,
-        independent=int((count - cut) // hours) if tried else 0,
+        # Origins stand ``stride`` apart: so many later ones begin before a span is over.
+        independent=-(-tried // -(-hours // stride)),
         coverage=covered / tried if tried else None,
         errors={
             way: float(np.abs(found - truth)[looked].mean()) for way, found in ways.items() if len(truth)

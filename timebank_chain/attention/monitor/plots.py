@@ -9,7 +9,7 @@ import numpy as np
 
 from timebank_chain.attention.extra import need
 from timebank_chain.attention.monitor.detect import BURST, DRIFT, LULL, Judged
-from timebank_chain.attention.monitor.forecast import Outlook
+from timebank_chain.attention.monitor.forecast import Outlook, told
 from timebank_chain.attention.monitor.series import DAY_MS, HOUR_MS, Series
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ def forecast_figure(series: Series, found: Outlook, *, size: tuple[float, float]
     lower_left, lower_right = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     hourly = series.coarser(HOUR_MS).last(_SHOWN_HOURS)
     upper.plot(_days(hourly.times_ms().tolist()), hourly.values, color=_BLUE, linewidth=0.8)
-    upper.set_title(
-        f"{found.quantity}: {found.level:.4g} a day, trend {found.trend:+.3g} a day", loc="left", fontsize=10
-    )
+    level, trend = told(found.level), told(found.trend, "+,.3g")
+    upper.set_title(f"{found.quantity}: {level} a day, trend {trend} a day", loc="left", fontsize=10)
     upper.set_ylabel("an hour")
     upper.xaxis_date()
     upper.tick_params(axis="x", labelrotation=20, labelsize=8)
@@ -57,7 +56,7 @@ def forecast_figure(series: Series, found: Outlook, *, size: tuple[float, float]
             )
         lower_right.plot([one.value / scale], [place], "o", color=_BLUE, markersize=5)
         covered = one.backtest.coverage
-        text = f"{one.value:.4g}" + ("" if covered is None else f"  ({covered:.0%} of intervals held)")
+        text = told(one.value) + ("" if covered is None else f"  ({covered:.0%} of intervals held)")
         lower_right.annotate(
             text, (one.value / scale, place), (0, 7), textcoords="offset points", ha="center", fontsize=8
         )

@@ -52,6 +52,11 @@ class Span:
     praise: Praise
 
 
+def last_settled_ms(acts: ActivityTable) -> int:
+    """Return when the last act settles, Unix milliseconds: where the newest span of a table ends."""
+    return int((acts.occurred_ms + acts.window_ms).max())
+
+
 def spans_of(
     acts: ActivityTable,
     praise: Praise,

@@ -10,6 +10,7 @@ from timebank_chain.attention.recommend.interactions import (
     Interactions,
     LastOfEach,
     TimeShare,
+    dump_name,
     read_dump,
     read_interactions,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Suggestion",
     "TimeShare",
     "choose",
+    "dump_name",
     "load_recommender",
     "measure",
     "read_dump",

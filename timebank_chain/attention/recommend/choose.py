@@ -82,9 +82,11 @@ def choose(
     Raises
     ------
     AttentionError
-        If there is nothing to learn from or nothing to judge by.
+        If there is nothing to learn from or nothing to judge by: too few rows, one member or one moment
+        alone, or no candidate that finds anything again.
     """
     say = progress or (lambda _: None)
+    _refuse_alone(interactions)
     after = split.held(interactions)
     before = interactions.where(~after)
     later = split.held(before)
@@ -96,6 +98,11 @@ def choose(
         ranker.fit(past)
         validation.append(
             Judged(ranker.name, ranker.parameters, _judge(ranker, past, held, k, 0.0, relevant_from))
+        )
+    if not any(one.measures.ndcg for one in validation):
+        raise AttentionError(
+            "no candidate finds anything that was taken later: there is nothing to choose by",
+            hint="give more rows, or a longer --length",
         )
     best_of = {
         name: max(
@@ -166,6 +173,19 @@ def _wanted(
         return {}
     members, starts = np.unique(fresh // size, return_index=True)
     return dict(zip(members.tolist(), np.split(fresh % size, starts[1:]), strict=True))
+
+
+def _refuse_alone(interactions: Interactions) -> None:
+    if len(interactions) and (interactions.at_ms == interactions.at_ms[0]).all():
+        raise AttentionError(
+            "all rows have the same time: nothing came after anything",
+            hint="give each row the time when it was taken",
+        )
+    if len(interactions) and len(np.unique(interactions.member)) < 2:
+        raise AttentionError(
+            "one member alone: nothing can be learned from what others take",
+            hint="give rows of more members",
+        )
 
 
 def _refuse_nothing(

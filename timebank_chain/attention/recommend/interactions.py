@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ from numpy.typing import NDArray
 
 from timebank_chain.activity.sources.dump_xml import xml_rows
 from timebank_chain.errors import AttentionError, TimebankError
-from timebank_chain.units import parse_time
+from timebank_chain.units import format_time, parse_time
 
 ACTIVITY, OFFER, MEMBER = "activity", "offer", "member"
 KINDS = (ACTIVITY, OFFER, MEMBER)
 #: Longest name of a member or item; a longer one is no name.
 MAX_NAME = 512
 _ANSWER, _QUESTION = "2", "1"
+#: A member as `timebank ingest stackexchange` names them; the site is the ingester's word, not the dump's.
+_ACTIVITY_NAME = re.compile(r"stackexchange:[^:]+:(?P<user>\d+)")
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,10 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class LastOfEach:
-    """The last ``count`` rows of every member came after; members with no more than that have no past."""
+    """The last ``count`` rows of every member came after; members with no more than that have no past.
+
+    No moment lies between past and after: of a member who left early, others' later rows are learned from.
+    """
 
     count: int = 5
 
@@ -135,7 +141,7 @@ class LastOfEach:
         return held
 
     def __str__(self) -> str:
-        return f"last {self.count} of each member"
+        return f"last {self.count} of each member, with a look at other members' later rows"
 
 
 @dataclass(frozen=True)
@@ -205,8 +211,21 @@ class _Builder:
         )
 
 
-def read_interactions(path: Path | str) -> Interactions:
+def dump_name(member: str) -> str:
+    """Return a dump's name of whom activity tables call ``stackexchange:<site>:<id>``; others as they are."""
+    found = _ACTIVITY_NAME.fullmatch(member)
+    return found["user"] if found else member
+
+
+def read_interactions(path: Path | str, *, now_ms: int | None = None) -> Interactions:
     """Read a CSV or Parquet file of interactions, or a Stack Exchange dump's folder.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    now_ms
+        The present, Unix milliseconds: later rows of a file are refused. ``None`` does not ask.
 
     Raises
     ------
@@ -218,7 +237,7 @@ def read_interactions(path: Path | str) -> Interactions:
         return read_dump(path)
     builder = _Builder()
     for where, row in _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path):
-        member, kind, item, at_ms, value = _checked(row, where)
+        member, kind, item, at_ms, value = _checked(row, where, now_ms)
         if row.get("maker"):
             builder.made(kind, item, _name(row["maker"], "maker", where))
         if member:
@@ -330,7 +349,7 @@ def _check_columns(names: Sequence[str], where: str) -> None:
             )
 
 
-def _checked(row: dict[str, Any], where: str) -> tuple[str, str, str, int, float]:
+def _checked(row: dict[str, Any], where: str, now_ms: int | None) -> tuple[str, str, str, int, float]:
     member = _name(row.get("member") or "", "member", where, least=0)
     item = _name(row.get("object", row.get("item")), "object", where)
     kind = str(row.get("kind") or ACTIVITY)
@@ -338,7 +357,14 @@ def _checked(row: dict[str, Any], where: str) -> tuple[str, str, str, int, float
         raise AttentionError(
             f"{kind!r} is no kind", where=f"{where}, column 'kind'", hint=f"kinds: {', '.join(KINDS)}"
         )
-    return member, kind, item, _time(row, where), _value(row.get("value"), where)
+    value = _value(row.get("value"), where)
+    if not member and not math.isnan(value):
+        raise AttentionError(
+            "a value, and nobody who gave it",
+            where=f"{where}, column 'member'",
+            hint="name the member; a row that only announces an item has neither",
+        )
+    return member, kind, item, _time(row, where, now_ms), value
 
 
 def _name(value: object, column: str, where: str, *, least: int = 1) -> str:
@@ -351,7 +377,7 @@ def _name(value: object, column: str, where: str, *, least: int = 1) -> str:
     return text
 
 
-def _time(row: dict[str, Any], where: str) -> int:
+def _time(row: dict[str, Any], where: str, now_ms: int | None) -> int:
     text = str(row.get("at_ms", "")).strip()
     try:
         at = int(text) if text else int(parse_time(str(row.get("at", ""))))
@@ -361,6 +387,12 @@ def _time(row: dict[str, Any], where: str) -> int:
         ) from error
     if not 0 <= at < 1 << 48:
         raise AttentionError(f"{at} is no time in Unix milliseconds", where=f"{where}, column 'at_ms'")
+    if now_ms is not None and at > now_ms:
+        raise AttentionError(
+            f"time in the future: {format_time(at)}",
+            where=f"{where}, column '{'at_ms' if text else 'at'}'",
+            hint="times are Unix milliseconds, or ISO 8601 with a zone",
+        )
     return at
 
 

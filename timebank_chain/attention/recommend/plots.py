@@ -25,8 +25,10 @@ def choice_figure(choice: Choice) -> Figure:
     places = range(len(names))
     left.bar([at - 0.2 for at in places], [one.recall for one in found], 0.4, label="recall", color="#1b4965")
     left.bar([at + 0.2 for at in places], [one.ndcg for one in found], 0.4, label="NDCG", color="#2a9d8f")
-    left.legend(frameon=False)
-    left.set_title(f"Found again, lists of {choice.k}, {choice.split}", fontsize=10)
+    # Above the bars, not on them.
+    left.set_ylim(top=1.2 * left.get_ylim()[1])
+    left.legend(frameon=False, ncols=2, loc="upper right")
+    left.set_title(f"Found again, lists of {choice.k},\n{choice.split}", fontsize=10)
     right.bar(list(places), [100 * one.least_seen for one in found], 0.5, color="#8d5a97")
     right.set_ylabel("% of the exposure")
     right.set_title("To the half of the items taken least", fontsize=10)

@@ -24,6 +24,7 @@ def forecast_section(
     series: Series, outlooks: Sequence[Outlook], notes: Sequence[str], source: str
 ) -> Section:
     """Return what comes next; the first outlook is of ``series``, which is drawn."""
+    from timebank_chain.attention.monitor.forecast import told
     from timebank_chain.attention.monitor.plots import forecast_figure
 
     table = Table(
@@ -34,9 +35,9 @@ def forecast_section(
                 one.quantity,
                 ahead.horizon,
                 format_time(ahead.begin_ms),
-                f"{ahead.value:,.4g}",
-                _NONE if ahead.low is None else f"{ahead.low:,.4g}",
-                _NONE if ahead.high is None else f"{ahead.high:,.4g}",
+                told(ahead.value),
+                _NONE if ahead.low is None else told(ahead.low),
+                _NONE if ahead.high is None else told(ahead.high),
                 f"{ahead.nominal:.0%}",
                 _NONE if ahead.backtest.coverage is None else f"{ahead.backtest.coverage:.1%}",
                 f"{ahead.backtest.origins:,}",
@@ -51,11 +52,12 @@ def forecast_section(
         if first.season_strength is None
         else f"The hour of the week explains {first.season_strength:.0%} of the hourly variance."
     )
+    level, trend = told(first.level), told(first.trend, "+,.3g")
     return Section(
         "What comes next",
         source,
         parts=[
-            f"{first.quantity}: {first.level:,.4g} a day, trend {first.trend:+,.3g} a day. {season}",
+            f"{first.quantity}: {level} a day, trend {trend} a day. {season}",
             Picture(lambda: forecast_figure(series, first), f"{series.name} so far and its forecast"),
             table,
             *notes,
@@ -195,10 +197,12 @@ def experiment_section(found: Analysis, source: str) -> Section:
         parts.append(found.plan.warning + ".")
     for one in found.treatments:
         parts.append(f"{one.arm} against {against}: {one.verdict}. {' '.join(one.reasons)}")
+    parts += [f"{note}." for note in found.notes]
     parts.append(Picture(lambda: experiment_figure(found), "the effect day by day, with both intervals"))
     parts.append(
         Table(
-            f"{found.plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members",
+            f"{found.plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members"
+            + ("; the interval is not planned, for information" if found.plan.method == "fixed" else ""),
             ["", ">" + against, ">treatment", ">effect", ">always-valid from", ">to"],
             [
                 (

@@ -14,6 +14,7 @@ import typer
 
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, RpcUrl, open_system, progress
 from timebank_chain.cli.output import err, out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import MAX_TIME_MS, format_time, parse_duration, parse_time
 
@@ -175,7 +176,9 @@ def command(
     inputs = _inputs(activitystreams, xapi, cloudevents, weblog, table)
     if not inputs and not ledger:
         raise UsageError("nothing to collect", hint="add --activitystreams, --xapi, --table ..., or --ledger")
-    outputs = _outputs(output, rejects, quality, features, activity, inputs)
+    outputs = _outputs(
+        output, rejects, quality, features, activity, inputs, [aliases, members, erased, deployment]
+    )
     widths = {name: _duration(name, text) for name, text in (("--bucket", bucket), ("--window", window))}
     fit_ms = None if fit_until is None else _moment(fit_until)
     if scale not in {None, "zscore", "robust"}:
@@ -239,6 +242,7 @@ def _outputs(
     features: Path | None,
     activity: Path | None,
     inputs: list[_Input],
+    others: list[Path | None],
 ) -> _Outputs:
     """Check the places before anything is read, so that nothing fails after long work."""
     if output.is_dir():
@@ -253,26 +257,17 @@ def _outputs(
         features,
         activity,
     )
-    read = {path.resolve() for one in inputs for path in (one.path, one.mapping) if path is not None}
-    taken: dict[Path, str] = {}
-    for option, target in (
-        ("--output", outputs.feed),
-        ("the manifest", outputs.manifest),
-        ("--rejects", outputs.rejects),
-        ("--quality", quality),
-        ("--features", features),
-        ("--activity", activity),
-    ):
-        if target is None:
-            continue
-        if target.is_dir() or not target.parent.is_dir():
-            problem = "is a folder" if target.is_dir() else "lies in no folder that is there"
-            raise UsageError(f"{option} {problem}: {target}", hint="name a file in a folder that exists")
-        if target.resolve() in read:
-            raise UsageError(f"{option} would overwrite an input: {target}", hint="choose another name")
-        other = taken.setdefault(target.resolve(), option)
-        if other != option:
-            raise UsageError(f"{other} and {option} are the same file: {target}", hint="choose another name")
+    check_outputs(
+        (
+            ("--output", outputs.feed),
+            ("the manifest", outputs.manifest),
+            ("--rejects", outputs.rejects),
+            ("--quality", quality),
+            ("--features", features),
+            ("--activity", activity),
+        ),
+        [path for one in inputs for path in (one.path, one.mapping)] + others,
+    )
     return outputs
 
 

@@ -13,6 +13,7 @@ import typer
 
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import out, print_json, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import UsageError
 from timebank_chain.units import format_time, parse_time
 
@@ -176,6 +177,7 @@ def assign(
 
     if (members is None) == (not member):
         raise UsageError("whom to assign?", hint="a file of members, or --member ID")
+    check_outputs([("--to", to)], [plan_file, members])
     made = read_plan(plan_file)
     if made.assignment != "hash":
         raise UsageError("this plan's members are assigned by another system", hint="plan it without that")
@@ -236,6 +238,9 @@ def analyse(
     not fit their weights. Says what a fixed test, looked at every day, would have said. A treatment that
     wins but harms a guardrail is not to be shipped.
 
+    Exit code 0 whatever the verdict, also of `do not ship`: read the verdict, or `treatments[].verdict` of
+    --json. 3: nothing is concluded; 1: the log or the plan is refused; 2: wrong usage.
+
     Example: timebank attention experiment analyse plan.json log.csv --plot effect.svg
 
     Example: timebank attention experiment analyse plan.json log.csv --exposures shown.csv --json
@@ -251,6 +256,7 @@ def analyse(
     now_ms = int(time.time() * 1000) if at is None else _time(at, "--at")
     if plot is not None:
         picture_kind(plot)
+    check_outputs([("--plot", plot)], [plan_file, log_file, exposures])
     made = read_plan(plan_file)
     column = require_exposures(made, exposures)
     log = read_log(log_file, made)
@@ -302,6 +308,9 @@ def off_policy(
 
     Without an experiment, but only where the log's policy could show what the judged one shows, and with the
     probabilities it really used. Propensities of zero, negative, above one or no number are refused by row.
+
+    Exit code 3: nothing is concluded, since the weights' mean shows that the propensities are not the log's,
+    or one row decides everything; 1: the log or the policy is refused; 2: wrong usage.
 
     Example: timebank attention experiment off-policy log.csv --policy new.csv --action item --reward click
 

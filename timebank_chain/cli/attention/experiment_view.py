@@ -68,6 +68,7 @@ def analysis_document(found: Analysis) -> dict[str, Any]:
         "covariate_balance_p": found.covariate_p,
         "members_without_covariate": found.without_covariate,
         "horizon_day": _day(found.horizon_day),
+        "notes": list(found.notes),
         "treatments": [_treatment_document(one) for one in found.treatments],
     }
 
@@ -82,9 +83,22 @@ def print_analysis(found: Analysis) -> None:
         console.print(f"{one.arm} against {plan.arms[0].name}: {one.verdict.upper()}", markup=False)
         for reason in one.reasons:
             console.print(f"  {reason}", markup=False)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+    unplanned = "; not planned, for information"
+    fixed = plan.method == "fixed"
     print_table(
-        f"{plan.name}: {plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members",
-        ["treatment", ">control", ">treatment", ">effect", ">always-valid interval", ">p", ">decided on day"],
+        f"{plan.name}: {plan.metric.name} over {found.days} days, {sum(found.members.values()):,} members"
+        + (unplanned if fixed else ""),
+        [
+            "treatment",
+            ">control",
+            ">treatment",
+            ">effect",
+            ">always-valid interval",
+            ">p",
+            ">would decide on day" if fixed else ">decided on day",
+        ],
         [
             (
                 one.arm,
@@ -99,7 +113,7 @@ def print_analysis(found: Analysis) -> None:
         ],
     )
     print_table(
-        "Fixed test at the horizon",
+        "Fixed test at the horizon" + ("" if fixed else unplanned),
         ["treatment", ">day", ">members", ">effect", ">interval", ">p", "significant", ">alarms before"],
         [(one.arm, *_fixed_cells(one.fixed), len(one.alarms)) for one in found.treatments],
     )

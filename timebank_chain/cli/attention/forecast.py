@@ -10,6 +10,7 @@ import typer
 
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, EpochsFolder, RpcUrl
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import format_time, parse_duration, parse_time
 
@@ -75,6 +76,7 @@ def command(
 
     if plot is not None:
         picture_kind(plot)
+    check_outputs([("--plot", plot)], [feed, mapping, epochs, fees, deployment])
     now_ms = time.time_ns() // 1_000_000
     source = open_feed(feed, mapping)
     source.read(now_ms=now_ms)
@@ -132,6 +134,8 @@ def command(
 
 def print_outlooks(made: list[Outlook]) -> None:
     """Show forecasts as a table, and under it what they come from."""
+    from timebank_chain.attention.monitor.forecast import told
+
     print_table(
         "What comes next",
         ["of", "next", "from", ">forecast", ">low", ">high", ">meant to hold", ">held", ">tried", "way"],
@@ -140,9 +144,9 @@ def print_outlooks(made: list[Outlook]) -> None:
                 one.quantity,
                 forecast.horizon,
                 format_time(forecast.begin_ms),
-                f"{forecast.value:,.4g}",
-                "-" if forecast.low is None else f"{forecast.low:,.4g}",
-                "-" if forecast.high is None else f"{forecast.high:,.4g}",
+                told(forecast.value),
+                "-" if forecast.low is None else told(forecast.low),
+                "-" if forecast.high is None else told(forecast.high),
                 f"{forecast.nominal:.0%}",
                 "-" if forecast.backtest.coverage is None else f"{forecast.backtest.coverage:.1%}",
                 f"{forecast.backtest.origins:,} ({forecast.backtest.independent:,} apart)",
@@ -158,9 +162,8 @@ def print_outlooks(made: list[Outlook]) -> None:
             if one.season_strength is None
             else f"the hour of the week explains {one.season_strength:.0%} of the hourly variance"
         )
-        out().print(
-            f"{one.quantity}: {one.level:,.4g} a day, trend {one.trend:+,.3g} a day; {season}", markup=False
-        )
+        level, trend = told(one.level), told(one.trend, "+,.3g")
+        out().print(f"{one.quantity}: {level} a day, trend {trend} a day; {season}", markup=False)
 
 
 def open_feed(path: Path, mapping: Path | None, *, keep_acts: bool = False) -> Feed:

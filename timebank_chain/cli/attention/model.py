@@ -13,6 +13,7 @@ import typer
 
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, UsageError
 from timebank_chain.units import format_time, parse_duration
@@ -137,6 +138,7 @@ def train_command(
     """
     from timebank_chain.attention.model import Plan, suspicion, train, verdict, write_model
 
+    check_outputs([("--output", output)], [data, task])
     plan = Plan(
         seed=seed,
         splits=splits,
@@ -202,6 +204,7 @@ def evaluate_command(
 
     if picture is not None:
         picture_kind(picture)
+    check_outputs([("--picture", picture)], [model, data])
     kept = read_model(model, expected_sha256=expected)
     found = kept.evaluate(_rows_for(kept, data))
     if picture is not None:
@@ -244,6 +247,7 @@ def predict_command(
 
     from timebank_chain.attention.model import read_model
 
+    check_outputs([("--output", output)], [model, data])
     kept = read_model(model, expected_sha256=expected)
     rows = _rows_for(kept, data)
     if only_open:
@@ -297,6 +301,7 @@ def card_command(
 
     if picture is not None:
         picture_kind(picture)
+    check_outputs([("--output", output), ("--picture", picture)], [model])
     kept = read_model(model, expected_sha256=expected)
     text = card_markdown(kept.card)
     if output is not None:

@@ -33,6 +33,7 @@ from timebank_chain.cli.options import (
 )
 from timebank_chain.cli.oracle_session import log_to_stderr, stop_on_signals
 from timebank_chain.cli.output import out, print_json, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import CheckFailed, TimebankError, UsageError
 from timebank_chain.units import format_duration, format_time
 
@@ -158,6 +159,8 @@ def command(
         from timebank_chain.attention.pictures import picture_kind
 
         picture_kind(plot)
+    # The state is read and written, and refused by its reader if it is another kind of file.
+    check_outputs([("--plot", plot)], [feed, mapping, epochs, fees, state, webhook_file, deployment])
     from timebank_chain.attention.monitor.detect import DetectorSettings
     from timebank_chain.attention.monitor.outbox import LogSink, WebhookSink
     from timebank_chain.attention.monitor.run import Monitor, MonitorSettings

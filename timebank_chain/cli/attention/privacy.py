@@ -11,6 +11,7 @@ from timebank_chain.cli.attention import privacy_figures, privacy_people
 from timebank_chain.cli.attention.privacy_options import Identity, VaultFolder, open_vault, require_identity
 from timebank_chain.cli.options import AsCsv, AsJson, progress
 from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import CheckFailed, UsageError
 from timebank_chain.units import format_time
 
@@ -81,6 +82,7 @@ def pseudonymise(
     from timebank_chain.attention.privacy.pseudonym import pseudonymise_csv
     from timebank_chain.attention.privacy.roles import Level
 
+    check_outputs([("--out", target)], [source, identity])
     session = open_vault(vault).enter(require_identity(identity), "pseudonymise", Level.PSEUDONYMISED)
     progress(f"reading {source}")
     names = tuple(columns or ("member",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timebank_chain.cli.options import AsJson, progress
-from timebank_chain.cli.output import out, print_json, print_table
+from timebank_chain.cli.output import out, print_json, print_table, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ History = Annotated[
 SplitOption = Annotated[
     str,
     typer.Option(
-        "--split", metavar="S", help="What is judged by: last:N of each member, or time:SHARE of all."
+        "--split",
+        metavar="S",
+        help="What is judged by: time:SHARE, the latest of all, after one moment; or last:N of each member, "
+        "which looks at other members' later rows.",
     ),
 ]
 Length = Annotated[int, typer.Option("--length", "-k", min=1, max=1000, help="Length of a list.")]
@@ -49,7 +54,7 @@ RelevantFrom = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Where chance begins.")]
-_DEFAULT_SPLIT = "last:5"
+_DEFAULT_SPLIT = "time:0.2"
 _SPLIT = re.compile(r"last:(?P<last>[1-9]\d{0,3})|time:(?P<time>0?\.\d{1,6})")
 
 
@@ -68,7 +73,7 @@ def evaluate(
     Which parameters are best is found on a validation part, the figures to trust are those of the test part
     after it. Random splits are not offered: they let a ranker learn from the future.
 
-    Example: timebank attention recommend evaluate orders.csv --split time:0.2
+    Example: timebank attention recommend evaluate orders.csv --split time:0.3
 
     Example: timebank attention recommend evaluate dump/ --json
     """
@@ -102,6 +107,7 @@ def train(
 
     Example: timebank attention recommend train dump/ -o community.recommender
     """
+    check_outputs([("--output", out_file)], [history])
     from timebank_chain.attention.recommend import Recommender, save_recommender
     from timebank_chain.attention.recommend.rankers import make_ranker
 
@@ -149,21 +155,32 @@ def suggest(
     """Suggest to one member, each line with its reason.
 
     Who has no past is shown what is taken most. Some places (--floor, of ten or more) are kept for what is
-    seen least. Nobody is shown what they took before, what is their own, or themselves.
+    seen least. Nobody is shown what they took before, what is their own, or themselves. Of a dump, members
+    are users' ids, with or without the stackexchange:SITE: that activity tables put before them.
 
     Example: timebank attention recommend for 17 --history dump/ --model community.recommender --kind member
     """
-    from timebank_chain.attention.recommend import load_recommender, read_interactions
+    from timebank_chain.attention.recommend import dump_name, load_recommender, read_interactions
     from timebank_chain.attention.recommend.interactions import KINDS
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"{kind!r} is no kind", hint=f"kinds: {', '.join(KINDS)}")
+    member = member.strip()
+    if not member:
+        raise UsageError("for whom?", hint="name a member as in the history")
     recommender = load_recommender(model, expected_sha256=expected)
-    lines = recommender.suggest(member, read_interactions(history), k=length, kind=kind, floor=floor)
+    past = read_interactions(history, now_ms=_now_ms())
+    name = dump_name(member) if history.is_dir() else member
+    known = past.position(name) is not None
+    if not known:
+        say(f"{member} is not in the history: this is what anybody new is shown")
+    lines = recommender.suggest(name, past, k=length, kind=kind, floor=floor)
+    if not lines:
+        say(f"nothing is left to suggest: {member} took or made everything there is")
     if as_json:
         print_json(
             "timebank.attention.recommend.for/1",
-            {"member": member, "suggestions": [asdict(line) for line in lines]},
+            {"member": member, "known": known, "suggestions": [asdict(line) for line in lines]},
         )
         return
     print_table(
@@ -190,7 +207,10 @@ def _choose(  # one road for both commands
 
     cut = _split(split)
     need("implicit")
-    interactions = read_interactions(history)
+    interactions = read_interactions(history, now_ms=_now_ms())
+    announced = int((interactions.offered & (interactions.taken() == 0)).sum())
+    if announced:
+        say(f"{announced:,} items are only announced, by rows without a member")
     return interactions, choose(
         interactions,
         candidates(seed),
@@ -202,12 +222,18 @@ def _choose(  # one road for both commands
     )
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _split(text: str) -> Split:
     from timebank_chain.attention.recommend import LastOfEach, TimeShare
 
     found = _SPLIT.fullmatch(text)
     if found is None or (found["time"] and not float(found["time"])):
-        raise UsageError(f"{text!r} is no split", hint="last:5 (the last five of each member) or time:0.2")
+        raise UsageError(
+            f"{text!r} is no split", hint="time:0.2 (the latest fifth) or last:5 (of each member)"
+        )
     return LastOfEach(int(found["last"])) if found["last"] else TimeShare(float(found["time"]))
 
 

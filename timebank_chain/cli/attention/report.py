@@ -12,6 +12,7 @@ import typer
 from timebank_chain.cli.attention.forecast import AsOf, MappingFile, moment, open_feed
 from timebank_chain.cli.options import AsJson, progress
 from timebank_chain.cli.output import print_json, say
+from timebank_chain.cli.outputs import check_outputs
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError, TimebankError, UsageError
 from timebank_chain.units import format_time
@@ -73,8 +74,7 @@ def command(
         raise UsageError("--exposures belongs to an experiment", hint="give --plan and --log")
     if not any((feed, model, recommender, plan)):
         raise UsageError("there is nothing to report", hint="give --feed, --model, --recommender or --plan")
-    if not output.parent.is_dir():
-        raise UsageError(f"no such folder: {output.parent}", hint="make it first")
+    check_outputs([("--output", output)], [feed, mapping, epochs, model, recommender, plan, log, exposures])
     from timebank_chain.attention.report import Section, render
 
     now_ms = time.time_ns() // 1_000_000
@@ -140,7 +140,7 @@ def _feed_sections(
     """Yield headings and what makes the parts under them; the feed is read once, before them."""
     from timebank_chain.attention.monitor import DetectorSettings, judge
     from timebank_chain.attention.monitor.series import HOUR_MS
-    from timebank_chain.attention.monitor.spans import Praise, spans_of
+    from timebank_chain.attention.monitor.spans import Praise, last_settled_ms, spans_of
     from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
     from timebank_chain.attention.report import suspects_section, warnings_section
 
@@ -159,8 +159,12 @@ def _feed_sections(
 
     def stand_out(acts: ActivityTable) -> Section:
         progress(f"scoring members by {len(acts):,} acts")
-        now, earlier = spans_of(acts, Praise.none(), start_ms=until - _SPAN_MS, end_ms=until)
-        return suspects_section(suspects(now, earlier, SuspicionSettings()), f"{name}, the last 28 days")
+        # As `attention suspects`: up to the settling of the last act, or the time that was asked for.
+        end_ms = last_settled_ms(acts) if as_of == "latest" and len(acts) else until
+        start_ms = end_ms - _SPAN_MS
+        now, earlier = spans_of(acts, Praise.none(), start_ms=start_ms, end_ms=end_ms)
+        span = f"acts that settled from {format_time(start_ms)} to {format_time(end_ms)}"
+        return suspects_section(suspects(now, earlier, SuspicionSettings()), f"{name}, {span}")
 
     yield "What comes next", lambda: _forecast(activity, epochs, name)
     yield "What does not fit", warnings

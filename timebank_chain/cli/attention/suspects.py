@@ -23,7 +23,8 @@ def command(
         Path, typer.Argument(metavar="ACTIVITY", help="Activity table (Parquet, from timebank ingest).")
     ],
     until: Annotated[
-        str | None, typer.Option("--until", metavar="T", help="End of the span (default: the last act's).")
+        str | None,
+        typer.Option("--until", metavar="T", help="End of the span (default: when the last act settles)."),
     ] = None,
     span: Annotated[
         str, typer.Option("--span", metavar="TIME", help="Its length: as long as an epoch.")
@@ -51,14 +52,20 @@ def command(
     Example: timebank attention suspects activity.parquet --span 28d --praise praise.csv
     """
     from timebank_chain.activity import read_activity
-    from timebank_chain.attention.monitor.spans import Praise, read_pairs, read_praise, spans_of
+    from timebank_chain.attention.monitor.spans import (
+        Praise,
+        last_settled_ms,
+        read_pairs,
+        read_praise,
+        spans_of,
+    )
     from timebank_chain.attention.monitor.suspicion import SuspicionSettings, suspects
 
     settings = SuspicionSettings(rate=rate, min_acts=min_acts)
     table = read_activity(activity)
     if not len(table):
         raise UsageError("the activity table has no act", hint="ingest some first")
-    end_ms = int((table.occurred_ms + table.window_ms).max()) if until is None else _time(until)
+    end_ms = last_settled_ms(table) if until is None else _time(until)
     given = Praise.none() if praise is None else read_praise(praise)
     who = None if offers is None else {row[0]: row[1] for row in read_pairs(offers, ("id", "offer"))}
     start_ms = end_ms - duration(span, "--span")
