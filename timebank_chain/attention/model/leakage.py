@@ -301,10 +301,15 @@ def _in_window(data: Dataset, window: Window, seed: int) -> tuple[Suspect, ...]:
     for name, one in scores.items():
         if _reaches(one, window, ALONE_R2, ALONE_SPEARMAN):
             found.append(_suspect(name, "alone", one, f"alone it reaches {_shown(one)} on {window.where}"))
-    for name, one in scores.items():
+    # Few rows teach one column enough, and all others together only noise.
+    fair = not window.strict or len(window.early) >= 2 * len(window.late)
+    for name, one in scores.items() if fair else ():
         r2 = one.r2 or 0.0
         if r2 >= window.r2(NOTABLE_R2) and not any(suspect.column == name for suspect in found):
-            rest = _together(data.without([*(suspect.column for suspect in found), name]), window, seed)
+            others = data.without([*(suspect.column for suspect in found), name])
+            # Together they are at least as good as the best of them: trees may learn less from few rows.
+            best = max((scores[other].r2 or 0.0 for other in others.names), default=0.0)
+            rest = max(_together(others, window, seed), best)
             if r2 >= TIMES_THE_REST * max(rest, 0.0):
                 reason = f"alone it reaches R2 {r2:.2f} on {window.where}, all others together {rest:.2f}"
                 found.append(_suspect(name, "against the rest", one, reason))
