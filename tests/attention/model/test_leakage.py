@@ -12,6 +12,7 @@ found
 not found
 ├── honest features, strong ones too
 ├── noise, whatever the seed
+├── authors, known by name and by what they got before
 ├── a measurement that ended, or began, and says little
 └── a plain count whose giants one column knows
 suspiciously good: warned of in card, Markdown and verdict, its columns named
@@ -240,6 +241,28 @@ def test_giants_of_a_plain_count_accuse_nobody() -> None:
 def test_honest_data_are_not_accused(seed: int) -> None:
     assert find_leaks(community(400, seed=seed, noise=0.7)) == ()
     assert find_leaks(community(400, seed=seed, signal=0.0)) == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_authors_known_in_two_ways_are_not_accused(seed: int) -> None:
+    rows = 900
+    data = community(rows, seed=seed, signal=0.0)
+    chance = np.random.default_rng(seed)
+    author = chance.integers(0, 25, size=rows)
+    target = chance.normal(size=25)[author] + 0.8 * chance.normal(size=rows) + 2.0
+    so_far = np.full(rows, np.nan)
+    for row in range(rows):
+        earlier = author[:row] == author[row]
+        if earlier.any():
+            so_far[row] = target[:row][earlier].mean()
+    data = replace(
+        data,
+        target=target,
+        features=(*data.features, Feature("author", CATEGORICAL, tuple(f"{one:02d}" for one in range(25)))),
+        values=np.column_stack([data.values, author]),
+    )
+    # Each is notable alone, and trees learn less of the other from few rows than it tells by itself.
+    assert find_leaks(with_column(data, "so far", so_far)) == ()
 
 
 def test_too_few_rows_accuse_nobody() -> None:
