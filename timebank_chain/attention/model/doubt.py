@@ -114,6 +114,7 @@ def find_doubt(
             f"in an older block it reaches R2 {best_block.r2 or 0.0:.2f}, on the newest rows "
             f"{rehearsal.model.r2 or 0.0:.2f}: what it lived on may not be known there yet"
         )
+        named |= {silence.column: 0.0 for silence in silences(rows) if silence.column not in named}
     for reason, columns in (*_alone(rows), *_sums(rows)):
         reasons.append(reason)
         for name in columns:
