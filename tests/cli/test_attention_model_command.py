@@ -7,11 +7,14 @@ train
 ├── a planted leaking column: exit 3 with its name; let through by --trust or left out by --ignore
 ├── two planted columns that add up to the target: exit 3 with both names
 ├── suspiciously good: warned of on standard error, in the verdict, the JSON and the card
-├── it says which rows chose, and from how few the first block learned
+├── it says which rows chose, from how few the first block learned, and why a block is missing
+├── a column filled in later: exit 3 with its name
+├── a name with a slip in --ignore or --available, an option that would do nothing: exit 2
 ├── a column declared to be known later: exit 3 with its name
 └── wrong usage: no columns told, both ways at once, columns of a dump, windows that are none: exit 2
 evaluate, predict, card
-├── on later rows; intervals around every prediction; unknown words are told of; a picture
+├── on later rows; intervals around every prediction; a picture
+├── unknown words and infinite numbers are told of
 ├── --open: only posts not known yet
 ├── data of the other kind; a changed file; another hash: refused
 └── each help has an example
@@ -152,6 +155,43 @@ def test_suspiciously_good_is_said_everywhere(tmp_path: Path) -> None:
     assert "## Suspiciously good" in run("card", model).stdout
 
 
+def test_column_filled_in_later_ends_it(tmp_path: Path) -> None:
+    columns = table_columns(320)
+    columns["views30"] = [
+        f"{20 * float(str(one)) + row % 10:.0f}" if row < 200 else ""
+        for row, one in enumerate(columns["shares"])
+    ]
+    table = write_csv(tmp_path / "late.csv", columns)
+    error = failure("train", table, *COLUMNS, *QUICK, "-o", tmp_path / "b.model")
+    assert error.exit_code == 3
+    assert "column 'views30' leaks the future: it looks filled in later" in error.message
+    error = failure("train", table, *COLUMNS, *QUICK, "--numeric", "views30", "-o", tmp_path / "b.model")
+    assert "without --numeric views30" in (error.hint or "")
+
+
+def test_missing_block_is_explained(folder: Path, tmp_path: Path) -> None:
+    given = ("train", folder / "past.csv", *COLUMNS, "--families", "ridge", "-o", tmp_path / "b.model")
+    card = told(*given)["card"]
+    missing = 5 - len(card["folds"])
+    assert missing > 0
+    reason = (
+        f"Of 5 blocks asked for, {missing} at the beginning could not be predicted: fewer than 100 earlier"
+    )
+    assert reason in run(*given).stdout
+    assert reason in run("card", tmp_path / "b.model").stdout
+
+
+def test_infinite_numbers_are_told_of(folder: Path, tmp_path: Path) -> None:
+    columns = table_columns(420)
+    columns["skill"] = ["inf" if row in (330, 331) else one for row, one in enumerate(columns["skill"])]
+    columns["skill"][332] = "1e300"
+    later = write_csv(tmp_path / "new.csv", {name: cells[320:] for name, cells in columns.items()})
+    told_of = "note: column 'skill': 3 infinite values count as missing"
+    assert told_of in run("predict", folder / "a.model", later).stderr
+    assert told("predict", folder / "a.model", later)["infinite"] == {"skill": 3}
+    assert told_of in run("evaluate", folder / "a.model", later).stderr
+
+
 def test_leak_let_through_or_left_out(leaking: Path, tmp_path: Path) -> None:
     given = ("train", leaking, *COLUMNS, *QUICK, "-o", tmp_path / "b.model")
     trusted = told(*given, "--trust", "final_views")
@@ -170,6 +210,9 @@ def test_leak_let_through_or_left_out(leaking: Path, tmp_path: Path) -> None:
         (("--time", "posted", "--target", "shares", "--task", "t.json"), "both --task and"),
         ((*COLUMNS, "--available", "skill"), "--available 'skill'"),
         ((*COLUMNS, "--families", "forest"), "no such family of models: forest"),
+        ((*COLUMNS, "--ignore", "skil"), "'skil' is ignored, but no column of"),
+        ((*COLUMNS, "--available", "skil=7d"), "'skil' is said to be available, but no column of"),
+        (("--task", "t.json", "--ignore", "skill"), "both --task and --ignore"),
         ((*COLUMNS, "--splits", "1"), "1 blocks of time"),
         ((*COLUMNS, "--seed", "-1"), "a seed of -1"),
     ],
@@ -184,6 +227,7 @@ def test_wrong_usage(folder: Path, tmp_path: Path, options: tuple[str, ...], mes
 def test_wrong_usage_of_a_dump(tmp_path: Path) -> None:
     given = ("train", tmp_path, "-o", tmp_path / "b.model")
     assert "columns are told of a table" in failure(*given, "--time", "t").message
+    assert "--available out" in (failure(*given, "--available", "x=7d").hint or "")
     assert "--window" in failure(*given, "--window", "soon").message
     assert "votes carry days" in failure(*given, "--window", "5h").message
 
@@ -249,11 +293,13 @@ def test_data_of_the_other_kind(folder: Path) -> None:
 
 def test_dump_from_training_to_open_posts(tmp_path: Path) -> None:
     posts, votes = [], []
+    chance = np.random.default_rng(5)
     for number in range(1, 401):
         when, owner = number / 4, 1 + number % 7
         is_answer = number > 10 and number % 3 == 0
         posts.append(answer(number, when, number - 1, owner) if is_answer else question(number, when, owner))
-        liked = (owner if is_answer else 2) + number % 2
+        # A part that nothing tells: what is foretold in full is refused.
+        liked = (owner if is_answer else 2) + int(chance.integers(0, 4))
         votes += [vote(1_000 * number + one, number, int(when) + 1) for one in range(liked)]
     dump = write_dump(tmp_path / "dump", posts=posts, votes=votes)
     model = tmp_path / "a.model"
@@ -261,6 +307,11 @@ def test_dump_from_training_to_open_posts(tmp_path: Path) -> None:
     rows = told("predict", model, dump, "--open")["rows"]
     assert 20 <= len(rows) <= 8 * 4
     assert len(told("predict", model, dump)["rows"]) == 400
+    without = told("train", dump, *QUICK, "--ignore", "title_asks", "-o", tmp_path / "b.model")["card"]
+    assert "title_asks" not in {one["name"] for one in without["features"]}
+    assert len(told("predict", tmp_path / "b.model", dump)["rows"]) == 400
+    error = failure("train", dump, *QUICK, "--ignore", "title_ask", "-o", tmp_path / "b.model")
+    assert (error.exit_code, "'title_ask' is ignored, but no feature" in error.message) == (2, True)
     assert "no folder" in failure("predict", model, model).message
 
 

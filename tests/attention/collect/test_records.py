@@ -39,6 +39,7 @@ from timebank_chain.attention.collect import (
     xapi_readings,
 )
 from timebank_chain.attention.collect.cloudevents import check_cloudevent
+from timebank_chain.attention.collect.reading import parse_record
 from timebank_chain.attention.collect.xapi import check_statement
 from timebank_chain.errors import ActivityError, AttentionError
 
@@ -117,6 +118,22 @@ def test_a_spoilt_line_spoils_itself_only(tmp_path: Path, line: bytes, problem: 
     assert isinstance(readings[2].found, MemberEvent)
     assert problem in str(readings[1].found)
     assert len(readings[1].text) <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (b'{"a": 1, "a": 2}', "$.a"),
+        (b'{"actor": {"mbox": 1, "mbox": 2}}', "$.actor.mbox"),
+        (b'{"to": [{"id": 1}, {"id": 1, "id": 2}]}', "$.to[1].id"),
+        # What the second key drives out holds one, too.
+        (b'{"x": {"b": 1, "b": 1}, "x": 3}', "$.x"),
+    ],
+)
+def test_key_that_stands_twice_is_told_by_its_path(line: bytes, path: str) -> None:
+    with pytest.raises(Fault) as error:
+        parse_record(line)
+    assert error.value.path == path
 
 
 def test_lines_under_another_name_are_lines_though_the_first_is_spoilt(tmp_path: Path) -> None:

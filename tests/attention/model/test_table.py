@@ -3,7 +3,8 @@
 read
 ├── CSV, gzip and Parquet of the same rows give the same data
 ├── numbers, words and lengths of texts become features; empty cells are missing
-├── "*" takes every other column of numbers, and none of those that are something else
+├── "*" takes every other column of numbers; those that are something else are told of, with a row
+├── an odd cell among numbers: refused with its row, not the column dropped
 ├── times: iso and dates, ms, s, days, ages in days (older first)
 ├── time going backwards is sorted, rows without a time or with an impossible target are left out and counted
 └── known_after moves the time of knowledge, not the time of posting
@@ -18,6 +19,9 @@ declared leaks (exit 3, by name)
 refused
 ├── empty file, header twice, ragged row, no UTF-8, a broken Parquet, missing column, no feature
 ├── a word in a column of numbers; a time that is none: with row and column
+├── no row to learn from: the target is missing, infinite, too low, or no time is told
+├── a target that is known before its post appears
+├── ignored or said to be available, and in no column; ignored and named to be learned from
 └── task documents: unknown, missing, wrong fields; the time or target as a feature; another schema
 """
 
@@ -25,7 +29,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,10 +41,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.attention.model.communities import DAY_MS, MONDAY_MS, table_columns, write_csv
-from timebank_chain.attention.model.dataset import MISSING_CODE, UNKNOWN_CODE
+from timebank_chain.attention.model.dataset import MISSING_CODE, UNKNOWN_CODE, Feature
 from timebank_chain.attention.model.table import table_dataset
 from timebank_chain.attention.model.task import SCHEMA, Task, read_task, task_from_json
-from timebank_chain.errors import AttentionError, CheckFailed
+from timebank_chain.errors import AttentionError, CheckFailed, UsageError
 
 TASK = Task(
     time="posted",
@@ -79,6 +85,7 @@ def test_star_takes_numbers_only(tmp_path: Path) -> None:
     task = Task(time="t", time_kind="s", target="y", ignore=("d",))
     data = table_dataset(write_csv(tmp_path / "t.csv", columns), task)
     assert data.names == ("a", "c")
+    assert "left out, as they are no numbers: 'b' (row 1: 'x')" in data.notes
     assert np.isnan(data.values[1, 0])
     assert np.isnan(data.values[0, 1])
 
@@ -183,6 +190,67 @@ def test_bad_tables_are_refused(tmp_path: Path, content: bytes, message: str) ->
         table_dataset(path, Task(time="t", time_kind="s", target="y"))
 
 
+BASE = Task(time="t", time_kind="s", target="y")
+
+
+def test_odd_cell_does_not_drop_its_column(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {name: list(range(20)) for name in ("t", "y", "a", "b")}
+    columns["a"][4] = "n.a."
+    path = write_csv(tmp_path / "t.csv", columns)
+    with pytest.raises(
+        AttentionError, match=r"'n.a.' is no number, but 19 of the column's 20 cells are"
+    ) as error:
+        table_dataset(path, BASE)
+    assert error.value.where == f"{path}, column 'a', row 5"
+    assert "--ignore a" in (error.value.hint or "")
+    assert table_dataset(path, replace(BASE, ignore=("a",))).names == ("b",)
+    columns["a"][4] = ""
+    assert table_dataset(write_csv(path, columns), BASE).names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["", "NA", ""], "target 'y' is missing in all 3 rows"),
+        (["inf", "-inf", "inf"], "target 'y' is infinite in all 3 rows"),
+        ([-5, -1, -5], "target 'y' is at or below -1 in all 3 rows"),
+        (["", "inf", -5], "in none of 3 rows: missing in 1, infinite in 1, at or below -1 in 1"),
+    ],
+)
+def test_target_no_row_has_is_told(tmp_path: Path, cells: list[object], message: str) -> None:
+    path = write_csv(tmp_path / "t.csv", {"t": [1, 2, 3], "y": cells, "a": [1, 2, 3]})
+    with pytest.raises(AttentionError, match=message):
+        table_dataset(path, BASE)
+
+
+def test_time_no_row_has_is_told(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", {"t": ["", "NA"], "y": [1, 2], "a": [1, 2]})
+    with pytest.raises(AttentionError, match="time 't' is missing in all 2 rows"):
+        table_dataset(path, BASE)
+
+
+def test_target_known_before_its_post_appears(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {"t": [1, 2, 4_102_444_800], "y": [1, 2, 3], "a": [1, 2, 3]}
+    path = write_csv(tmp_path / "t.csv", columns)
+    with pytest.raises(AttentionError, match=r"time in the future: 2100-01-01T00:00:00Z") as error:
+        table_dataset(path, BASE, now_ms=MONDAY_MS)
+    assert error.value.where == f"{path}, column 't', row 3"
+    # A post that is yet to appear may stand there without one.
+    columns["y"][2] = ""
+    assert len(table_dataset(write_csv(path, columns), BASE, now_ms=MONDAY_MS)) == 3
+
+
+@pytest.mark.parametrize("change", [{"ignore": ("lter",)}, {"available": {"lter": "7d"}}])
+def test_name_in_no_column_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = write_csv(tmp_path / "t.csv", {"t": [1, 2], "y": [1, 2], "a": [1, 2], "later": [1, 2]})
+    task = replace(BASE, **change)
+    with pytest.raises(UsageError, match="'lter' is ") as error:
+        table_dataset(path, task)
+    assert error.value.hint == "it has: a, later, t, y"
+    # To predict, a column that was left out need not be there.
+    assert len(table_dataset(path, task, features=(Feature("a"),))) == 2
+
+
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AttentionError, match="cannot read"):
         table_dataset(tmp_path / "none.csv", TASK)
@@ -215,6 +283,7 @@ DOCUMENT = {"schema": SCHEMA, "time": {"column": "t"}, "target": {"column": "y"}
         ({"target": {"column": "y", "known_after": "soon"}}, "soon"),
         ({"numeric": "a"}, "not a list"),
         ({"numeric": ["a", "a"]}, "named twice"),
+        ({"categorical": ["a"], "ignore": ["a"]}, "'a' is both named to be learned from and ignored"),
         ({"numeric": ["y"]}, "is the target, not a feature"),
         ({"categorical": ["t"]}, "is the time, not a feature"),
         ({"available": {"a": "never"}}, "'a' is available 'never'"),

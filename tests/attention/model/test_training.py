@@ -14,6 +14,7 @@ random split
 └── only when asked for, and marked as no evidence
 refused
 ├── too few rows, or too few known before the last blocks
+├── all times equal; no row whose target is known
 └── a plan that is none
 later
 ├── evaluation leaves out every row the model may have seen
@@ -40,6 +41,19 @@ from timebank_chain.attention.model.training import Plan, train
 from timebank_chain.errors import AttentionError, UsageError
 
 QUICK = Plan(families=(RIDGE,), splits=3)
+
+
+def test_equal_times_are_told() -> None:
+    data = community(300)
+    same = np.full_like(data.time_ms, data.time_ms[0])
+    with pytest.raises(AttentionError, match=r"all 300 times are equal \(2024-01-01T00:00:00Z\)"):
+        train(replace(data, time_ms=same, known_ms=same + DAY_MS), QUICK)
+
+
+def test_no_known_target_is_told() -> None:
+    data = community(300)
+    with pytest.raises(AttentionError, match="none of the 300 rows has a known target"):
+        train(replace(data, target=np.full(300, np.nan)), QUICK)
 
 
 def later_than(data: Dataset, rows: int, seed: int) -> Dataset:

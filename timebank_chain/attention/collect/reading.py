@@ -98,10 +98,11 @@ def parse_record(raw: bytes, *, decimals: bool = False) -> Any:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Fault("$", f"is not UTF-8: byte {raw[error.start]:#04x} at {error.start}") from None
+    twice: list[tuple[dict[str, Any], str]] = []
     try:
-        return parse_json(
+        value = parse_json(
             text,
-            object_pairs_hook=_unique,
+            object_pairs_hook=partial(_unique, twice),
             parse_float=_decimal if decimals else _finite,
             parse_constant=_no_constant,
         )
@@ -111,6 +112,11 @@ def parse_record(raw: bytes, *, decimals: bool = False) -> Any:
         raise Fault("$", str(error)) from None
     except (ValueError, RecursionError) as error:
         raise Fault("$", f"is not JSON: {error}") from None
+    if twice:
+        # The last one found encloses others, or stands beside them: it is part of the value for sure.
+        row, key = twice[-1]
+        raise Fault(key_path(_path_to(value, row), key), "stands twice in one object")
+    return value
 
 
 def _document(
@@ -200,13 +206,28 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True)[:MAX_SHOWN_BYTES]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(twice: list[tuple[dict[str, Any], str]], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; if a key stands twice in it, note both."""
     row: dict[str, Any] = {}
     for key, value in pairs:
         if key in row:
-            raise Fault(key_path("$..", key).replace("$...", "$.."), "stands twice in one object")
+            twice.append((row, key))
         row[key] = value
     return row
+
+
+def _path_to(value: Any, wanted: dict[str, Any]) -> str:
+    """Return the path of an object that is part of a value."""
+    open_ = [("$", value)]
+    while open_:
+        path, one = open_.pop()
+        if one is wanted:
+            return path
+        if isinstance(one, dict):
+            open_ += [(key_path(path, key), part) for key, part in one.items()]
+        elif isinstance(one, list):
+            open_ += [(f"{path}[{place}]", part) for place, part in enumerate(one)]
+    raise AssertionError("an object of the value is in the value")
 
 
 def _finite(text: str) -> float:

@@ -7,7 +7,13 @@ from typing import Any
 
 from timebank_chain.attention.model.dataset import CATEGORICAL, LOG1P, Dataset
 from timebank_chain.attention.model.doubt import Doubt
-from timebank_chain.attention.model.evidence import Score, Validation, mean_score, rows_of
+from timebank_chain.attention.model.evidence import (
+    MIN_TRAINING,
+    Score,
+    Validation,
+    mean_score,
+    rows_of,
+)
 from timebank_chain.attention.model.frozen import BASELINES
 from timebank_chain.attention.model.intervals import Intervals
 from timebank_chain.attention.model.leakage import Suspect
@@ -40,6 +46,7 @@ def card_document(
     trusted: Collection[str],
     doubt: Doubt | None,
     seed: int,
+    splits: int,
     blocks: Mapping[str, Any],
     random: Validation | None,
 ) -> dict[str, Any]:
@@ -68,6 +75,7 @@ def card_document(
             for one in data.features
         ],
         "blocks": dict(blocks),
+        "blocks_asked_for": splits,
         "folds": [
             {
                 "learned_from": len(fold.train),
@@ -128,11 +136,21 @@ def suspicion(card: Mapping[str, Any]) -> str | None:
 def choosing(card: Mapping[str, Any]) -> str:
     """Say on which rows the figures by block were made, and which had no say."""
     blocks, folds = card["blocks"], card["folds"]
+    # A card of an earlier version does not say it.
+    asked = card.get("blocks_asked_for", len(folds))
+    fewer = asked - len(folds)
+    passed_over = (
+        f" Of {asked} blocks asked for, {fewer} at the beginning could not be predicted: fewer than "
+        f"{MIN_TRAINING} earlier rows had a known target."
+        if fewer
+        else ""
+    )
     return (
         f"Chosen on the oldest {blocks['choose']['rows']:,} rows; the newest {blocks['calibrate']['rows']:,} "
         f"and {blocks['judge']['rows']:,}, kept for intervals and rehearsal, had no say. The first block was "
         f"predicted from {folds[0]['learned_from']:,} rows, the last from {folds[-1]['learned_from']:,}: "
         "from few rows little is learned, and blocks of all rows, newest included, would have more."
+        + passed_over
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.model.dataset import (
@@ -24,15 +25,26 @@ from timebank_chain.attention.model.dataset import (
     forward,
     in_order,
 )
-from timebank_chain.attention.model.task import ALL, AT_POSTING, MOST_COLUMNS, Task, duration
-from timebank_chain.errors import ActivityError, AttentionError, CheckFailed
-from timebank_chain.units import MAX_TIME_MS, parse_time
+from timebank_chain.attention.model.task import (
+    ALL,
+    AT_POSTING,
+    MOST_COLUMNS,
+    Task,
+    duration,
+    lengths_of,
+)
+from timebank_chain.errors import ActivityError, AttentionError, CheckFailed, UsageError
+from timebank_chain.units import MAX_TIME_MS, format_time, parse_time
 
 DAY_MS = 86_400_000
 #: Most rows of a table.
 MAX_ROWS = 2_000_000
 #: Cells that say nothing, whatever their case.
 EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none"})
+#: A column of which this part of the filled cells are numbers is meant to be one of numbers.
+NEARLY_ALL = 0.9
+#: Most columns named in one note.
+_NAMED = 12
 
 _OF_AGES = (
     "Times are ages in days at the moment the table was made: dates given here only keep order and distance."
@@ -45,7 +57,9 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 Columns = Mapping[str, Sequence[Any]]
 
 
-def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None = None) -> Dataset:
+def table_dataset(
+    path: Path, task: Task, *, features: Sequence[Feature] | None = None, now_ms: int | None = None
+) -> Dataset:
     """Read a table.
 
     Parameters
@@ -57,6 +71,8 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
     features
         Those of a model that is to predict: the table must have their columns, and words are coded as the
         model knows them. The target may then be missing, in a row or altogether.
+    now_ms
+        The present: what has a target cannot be dated later. ``None``: not looked at.
 
     Returns
     -------
@@ -66,7 +82,11 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
     Raises
     ------
     AttentionError
-        If the file is no table, lacks a column, or a cell is not what its column is declared to be.
+        If the file is no table, lacks a column, or a cell is not what its column is declared to be; if a
+        column that ``*`` is to find holds nearly only numbers (`NEARLY_ALL`) and a cell that is none; if, to
+        learn from, no row has a usable target; if a row with a target is dated after ``now_ms``.
+    UsageError
+        If a column that is ignored, or declared to be known at some time, is not in a table to learn from.
     CheckFailed
         If a feature is declared to be known only after posting; it names the column.
     """
@@ -74,7 +94,11 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
     columns = _read(path)
     _need_columns(columns, task, where, target=features is None)
     rows = len(columns[task.time])
-    numeric = _numeric_columns(columns, task) if features is None else _numeric_of(features, task)
+    notes: list[str] = []
+    if features is None:
+        numeric = _numeric_columns(columns, task, where, notes)
+    else:
+        numeric = _numeric_of(features, task)
     missing = [name for name in numeric if name not in columns]
     if missing:
         raise AttentionError(
@@ -90,9 +114,10 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
         if task.target in columns
         else np.full(rows, np.nan)
     )
-    notes = []
     floor = -1.0 if task.transform == LOG1P else -math.inf
     unusable = ~np.isnan(target) & ~(np.isfinite(target) & (target > floor))
+    if features is None:
+        _need_targets(target, task.target, unusable, where)
     if unusable.any():
         notes.append(f"{int(unusable.sum()):,} rows with an infinite or impossible target were left out")
     if np.isnan(target).any():
@@ -100,6 +125,14 @@ def table_dataset(path: Path, task: Task, *, features: Sequence[Feature] | None 
     timeless = np.isnan(time_ms)
     if timeless.any():
         notes.append(f"{int(timeless.sum()):,} rows without a time were left out")
+        if timeless.all():
+            raise AttentionError(
+                f"time {task.time!r} is missing in all {rows:,} rows",
+                where=where,
+                hint="name another column of times",
+            )
+    if now_ms is not None and task.time_kind != "age_days":
+        _need_past(time_ms, target, now_ms, task.time, where)
     keep = ~timeless & ~unusable
     posted = time_ms[keep].astype(np.int64)
     window_ms = duration(task.known_after)
@@ -206,13 +239,62 @@ def _need_columns(columns: Columns, task: Task, where: str, *, target: bool) -> 
             raise AttentionError(
                 f"the table lacks the column {name!r}",
                 where=where,
-                hint="it has: " + ", ".join(sorted(columns)[:12]) + (", ..." if len(columns) > 12 else ""),
+                hint=_it_has(columns),
             )
+    # What a later table need not have is looked for where it is learned from.
+    for role, names in (("ignored", task.ignore), ("said to be available", task.available)) if target else ():
+        for name in names:
+            if name not in columns:
+                # A name with a slip would leave nothing out, and guard nothing.
+                raise UsageError(f"{name!r} is {role}, but no column of {where}", hint=_it_has(columns))
     if not columns[task.time]:
         raise AttentionError("there are no rows", where=where, hint="give it a table with rows")
 
 
-def _numeric_columns(columns: Columns, task: Task) -> tuple[str, ...]:
+def _it_has(columns: Columns) -> str:
+    return "it has: " + ", ".join(sorted(columns)[:12]) + (", ..." if len(columns) > 12 else "")
+
+
+def _need_targets(target: Floats, name: str, unusable: NDArray[np.bool_], where: str) -> None:
+    """Refuse a table none of whose rows can be learned from, saying why."""
+    if not (np.isnan(target) | unusable).all():
+        return
+    counted = {
+        "missing": int(np.isnan(target).sum()),
+        "infinite": int(np.isinf(target).sum()),
+        "at or below -1": int((unusable & np.isfinite(target)).sum()),
+    }
+    reasons = {reason: count for reason, count in counted.items() if count}
+    what = (
+        f"is {next(iter(reasons))} in all {len(target):,} rows"
+        if len(reasons) == 1
+        else f"can be used in none of {len(target):,} rows: "
+        + ", ".join(f"{reason} in {count:,}" for reason, count in reasons.items())
+    )
+    raise AttentionError(
+        f"target {name!r} {what}",
+        where=where,
+        hint="a logarithm takes none of these: --transform none"
+        if list(reasons) == ["at or below -1"]
+        else "name the column of the attention received",
+    )
+
+
+def _need_past(time_ms: Floats, target: Floats, now_ms: int, name: str, where: str) -> None:
+    """Refuse rows whose attention was counted before they were posted."""
+    future = ~np.isnan(target) & (time_ms > now_ms)
+    if future.any():
+        first = int(np.argmax(future))
+        raise AttentionError(
+            f"time in the future: {format_time(int(time_ms[first]))}, and the target is known already "
+            f"({int(future.sum()):,} such rows)",
+            where=f"{where}, column {name!r}, row {first + 1}",
+            hint="mend the time, or say how times are written: --time-kind",
+        )
+
+
+def _numeric_columns(columns: Columns, task: Task, where: str, notes: list[str]) -> tuple[str, ...]:
+    """Return the columns of numbers, with a note of those that are none."""
     if ALL not in task.numeric:
         return task.numeric
     taken = {
@@ -226,25 +308,41 @@ def _numeric_columns(columns: Columns, task: Task) -> tuple[str, ...]:
     }
     taken |= {when.removeprefix("column:") for when in task.available.values()}
     named = tuple(name for name in task.numeric if name != ALL)
-    return named + tuple(name for name in columns if name not in taken and _all_numbers(columns[name]))
+    found, texts = [], []
+    for name in columns:
+        if name in taken:
+            continue
+        odd = [row for row, cell in enumerate(columns[name]) if not _is_number(cell)]
+        if not odd:
+            found.append(name)
+            continue
+        first = str(columns[name][odd[0]])[:40]
+        filled = sum(not _empty(cell) for cell in columns[name])
+        if filled - len(odd) >= NEARLY_ALL * filled:
+            raise AttentionError(
+                f"{first!r} is no number, but {filled - len(odd):,} of the column's {filled:,} cells are",
+                where=f"{where}, column {name!r}, row {odd[0] + 1}",
+                hint=f"mend or empty the cell, or leave the column out (--ignore {name}), "
+                f"or learn from its words (--categorical {name})",
+            )
+        texts.append(f"{name!r} (row {odd[0] + 1}: {first!r})")
+    if texts:
+        more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
+        notes.append(f"left out, as they are no numbers: {', '.join(texts[:_NAMED])}{more}")
+    return (*named, *found)
 
 
 def _numeric_of(features: Sequence[Feature], task: Task) -> tuple[str, ...]:
     """Return the numeric columns a model reads: its features, but those made of a text."""
-    made = {name for text in task.text_length for name in _lengths_of(text)}
+    made = {name for text in task.text_length for name in lengths_of(text)}
     return tuple(one.name for one in features if one.kind != CATEGORICAL and one.name not in made)
 
 
-def _lengths_of(text: str) -> tuple[str, str]:
-    return f"{text}:characters", f"{text}:words"
-
-
-def _all_numbers(cells: Sequence[Any]) -> bool:
-    for cell in cells:
-        try:
-            _number(cell)
-        except (ValueError, TypeError):
-            return False
+def _is_number(cell: Any) -> bool:
+    try:
+        _number(cell)
+    except (ValueError, TypeError):
+        return False
     return True
 
 
@@ -340,7 +438,7 @@ def _features(
         made[name] = (Feature(name), _numbers(columns[name], name, where))
     for name in task.text_length:
         texts = ["" if cell is None else str(cell) for cell in columns[name]]
-        characters, words = _lengths_of(name)
+        characters, words = lengths_of(name)
         made[characters] = (Feature(characters), np.log1p([float(len(text)) for text in texts]))
         made[words] = (Feature(words), np.log1p([float(len(_WORD.findall(text))) for text in texts]))
     known = {feature.name: feature for feature in features or ()}

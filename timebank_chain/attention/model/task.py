@@ -47,7 +47,7 @@ class Task:
         When a column's value is known: ``posting`` (the default), a duration after it (``7d``), or
         ``column:NAME`` where another column says it row by row, written as the time is.
     ignore
-        Columns left out of ``*``.
+        Columns left out of ``*``; none that is named to be learned from.
     limits
         Sentences for the model card.
     """
@@ -88,6 +88,11 @@ class Task:
         for name in named:
             if named.count(name) > 1:
                 raise AttentionError(f"column {name!r:.80} is named twice", hint="name each feature once")
+            if name in self.ignore:
+                raise AttentionError(
+                    f"column {name!r:.80} is both named to be learned from and ignored",
+                    hint="say one of the two",
+                )
             if name in {self.time, self.target} and name != ALL:
                 raise AttentionError(
                     f"column {name!r:.80} is the {'time' if name == self.time else 'target'}, not a feature"
@@ -111,6 +116,11 @@ class Task:
             "ignore": list(self.ignore),
             "limits": list(self.limits),
         }
+
+
+def lengths_of(text: str) -> tuple[str, str]:
+    """Return the names of the two features made of a text column."""
+    return f"{text}:characters", f"{text}:words"
 
 
 def duration(text: str) -> int:

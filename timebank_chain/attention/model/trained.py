@@ -152,6 +152,16 @@ class TrainedModel:
             int((values[:, words] == UNKNOWN_CODE).sum()),
         )
 
+    def infinite(self, data: Dataset) -> dict[str, int]:
+        """Count, by column it reads, the infinite numbers: they count as missing, as in training."""
+        numeric = {one.name for one in self.features if one.kind != CATEGORICAL}
+        counted = {
+            name: int((np.abs(data.values[:, place]) > LARGEST).sum())
+            for place, name in enumerate(data.names)
+            if name in numeric
+        }
+        return {name: count for name, count in counted.items() if count}
+
     def ends(self, predicted: Floats) -> tuple[Floats, Floats]:
         """Return the ends of the intervals, in the model's units; a count is never below nothing."""
         lower, upper = self.intervals.around(predicted)

@@ -123,13 +123,26 @@ def train(
     """
     plan = plan or Plan()
     tell = progress or (lambda _: None)
+    if len(data) and not np.isfinite(data.target).any():
+        raise AttentionError(
+            f"none of the {len(data):,} rows has a known target",
+            where=where,
+            hint="collect longer, or take a shorter window",
+        )
     rows = usable(in_order(data).labelled(), where=where)
+    if np.ptp(rows.time_ms) == 0:
+        raise AttentionError(
+            f"all {len(rows):,} times are equal ({format_time(int(rows.time_ms[0]))}): nothing is later than "
+            "anything else, so nothing can be judged",
+            where=where,
+            hint="name another column of times: --time, or say how they are written: --time-kind",
+        )
     unknown = set(plan.trusted) - set(rows.names)
     if unknown:
         raise UsageError(f"there is no feature {min(unknown)!r} to trust", hint=", ".join(rows.names[:12]))
     tell(f"{len(rows):,} rows, {len(rows.features)} features; looking for columns that know the future")
     suspects = find_leaks(rows, seed=plan.seed)
-    refuse_leaks(suspects, plan.trusted, where=where)
+    refuse_leaks(suspects, plan.trusted, where=where, task=rows.task)
 
     judged = int(len(rows) * (1 - JUDGE))
     calibrated = int(len(rows) * (1 - JUDGE - CALIBRATE))
@@ -149,7 +162,7 @@ def train(
     tell(f"chosen: {recipe.label}; rehearsing on what came later")
     frozen, intervals = _fit_and_calibrate(recipe, choose, between, plan)
     rehearsal = _model(rows, plan, recipe, frozen, intervals, choose, {}).judge(judge)
-    doubt = find_doubt(rows, judge, frozen, rehearsal, seed=plan.seed)
+    doubt = find_doubt(rows, judge, frozen, rehearsal, validation.followed(), seed=plan.seed)
     tell("fitting it on everything but the newest block, calibrating on that")
     frozen, intervals = _fit_and_calibrate(recipe, past, judge, plan)
     random = None
@@ -166,6 +179,7 @@ def train(
         trusted=plan.trusted,
         doubt=doubt,
         seed=plan.seed,
+        splits=plan.splits,
         blocks={
             "choose": _span(choose),
             "calibrate": _span(between),

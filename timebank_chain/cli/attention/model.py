@@ -48,6 +48,16 @@ Picture = Annotated[
 ]
 
 
+#: What options that tell of columns are where nobody gave them, if not empty.
+_UNTOLD: dict[str, object] = {
+    "time_kind": "iso",
+    "transform": "log1p",
+    "known_after": "0s",
+    "id": None,
+    "available": {},
+}
+
+
 @app.callback()
 def _area() -> None:
     """Learn what attention posts get, judge it in order of time, predict."""
@@ -206,7 +216,9 @@ def evaluate_command(
         picture_kind(picture)
     check_outputs([("--picture", picture)], [model, data])
     kept = read_model(model, expected_sha256=expected)
-    found = kept.evaluate(_rows_for(kept, data))
+    rows = _rows_for(kept, data)
+    _tell_infinite(kept, rows)
+    found = kept.evaluate(rows)
     if picture is not None:
         write_picture(
             picture,
@@ -259,6 +271,7 @@ def predict_command(
             hint="without --open every row is predicted" if only_open else "give it a table with rows",
         )
     found = kept.predict(rows)
+    _tell_infinite(kept, rows)
     if found.unknown_words:
         say(f"{found.unknown_words:,} words the model has never seen count as rare ones")
     lines = list(_predictions(kept, rows, found))
@@ -270,6 +283,7 @@ def predict_command(
             {
                 "coverage": kept.intervals.coverage,
                 "unknown_words": found.unknown_words,
+                "infinite": kept.infinite(rows),
                 "output": str(output) if output is not None else None,
                 "rows": lines,
             },
@@ -334,27 +348,41 @@ def _training_rows(
 ) -> Dataset:
     from timebank_chain.attention.model import Task, dump_dataset, read_task, table_dataset
 
+    told = [
+        f"--{name.replace('_', '-')}" for name, value in columns.items() if value != _UNTOLD.get(name, ())
+    ]
     if data.is_dir():
-        if task is not None or time is not None or target is not None:
+        told = [option for option in told if option != "--ignore"]
+        if task is not None or time is not None or target is not None or told:
             raise UsageError(
                 f"{data} is a folder: columns are told of a table",
-                hint="name a CSV or Parquet file, or leave --task, --time and --target out",
+                hint="name a CSV or Parquet file, or leave "
+                + ", ".join(["--task", "--time", "--target", *told])
+                + " out",
             )
         try:
             window_ms = int(parse_duration(window))
         except ValueError as error:
             raise UsageError(f"--window: {error}", hint="say 7d") from None
-        return dump_dataset(data, window_ms=window_ms, now_ms=_now_ms(), progress=progress)
+        rows = dump_dataset(data, window_ms=window_ms, now_ms=_now_ms(), progress=progress)
+        for name in columns["ignore"]:
+            if name not in rows.names:
+                raise UsageError(
+                    f"{name!r} is ignored, but no feature of {data}", hint="it has: " + ", ".join(rows.names)
+                )
+        return rows.without(columns["ignore"])
     if task is not None:
-        if time is not None or target is not None:
-            raise UsageError("both --task and --time or --target", hint="say it in one place")
-        return table_dataset(data, read_task(task))
+        if time is not None or target is not None or told:
+            raise UsageError(
+                "both --task and " + ", ".join(told or ["--time or --target"]), hint="say it in one place"
+            )
+        return table_dataset(data, read_task(task), now_ms=_now_ms())
     if time is None or target is None:
         raise UsageError(
             "a table needs --time COLUMN and --target COLUMN, or --task FILE",
             hint="or name the folder of a Stack Exchange dump",
         )
-    return table_dataset(data, Task(time=time, target=target, **columns))
+    return table_dataset(data, Task(time=time, target=target, **columns), now_ms=_now_ms())
 
 
 def _rows_for(model: TrainedModel, data: Path) -> Dataset:
@@ -373,7 +401,12 @@ def _rows_for(model: TrainedModel, data: Path) -> Dataset:
             f"the model learned from a table, {data} is a folder", hint="name a CSV or Parquet file"
         )
     task: Task = task_from_json(model.task["task"])
-    return table_dataset(data, task, features=model.features)
+    return table_dataset(data, task, features=model.features, now_ms=_now_ms())
+
+
+def _tell_infinite(model: TrainedModel, rows: Dataset) -> None:
+    for name, count in model.infinite(rows).items():
+        say(f"note: column {name!r}: {count:,} infinite values count as missing")
 
 
 def _now_ms() -> int:
