@@ -8,12 +8,14 @@
         text ......... roles, holders, delays, functions in words
     after changes .... a role given and taken, a function moved, one opened to all, a contract closed,
                        an operation scheduled
+    scheduled ........ arguments in words and as JSON, who may drop it; what is no call, as bytes
     refused .......... another manager, other code, no deployment
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,9 @@ import pytest
 from tests.cli.bank_stage import Ran, run
 from tests.world import SIGNERS, World, plan
 from timebank_chain.artifacts import load_artifact
-from timebank_chain.chain.access_manager import GUARDIAN_ROLE, REGISTRAR_ROLE, ROLE_NAMES
+from timebank_chain.chain.access_manager import GUARDIAN_ROLE, PUBLIC_ROLE, REGISTRAR_ROLE, ROLE_NAMES
 from timebank_chain.chain.contract import selector
 from timebank_chain.chain.deployment import deploy
-from timebank_chain.chain.powers import PUBLIC_ROLE
 from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.config import ENV_DEPLOYMENT, ENV_RPC_URL
 
@@ -194,6 +195,77 @@ class TestAfterChanges:
         told = powers()
         closed = {one["contract"] for each in told["roles"] for one in each["powers"] if one["closed"]}
         assert closed == {"CreditLease"}
+
+
+class TestScheduled:
+    def test_arguments_are_shown(self, place: World) -> None:
+        timebank, governor = place.timebank, place.address("governor")
+        manager, oracle = timebank.access_manager, timebank.rate_oracle
+        stranger, member = place.address("stranger"), place.address("member1")
+        digest, pool = b"\x17" * 32, timebank.fee_pool
+        weird = "by\x1b[2J\u202e\x9b"
+        split = pool._write("setSplit", newSplit=(4_000, 3_000, 3_000))
+        moved = manager.set_function_role(
+            pool.address, [selector("FeePool", "setSplit"), b"\x01\x02\x03\x04"], REGISTRAR_ROLE
+        )
+        data = oracle.set_bond(5).data
+        no_text = oracle.void_proposal(digest, stranger, "?").data.replace(b"?", b"\xff")
+        calls = [
+            oracle.set_bond(5 * 10**17),
+            oracle.set_quorum([stranger, member], 2),
+            oracle.set_challenge_window(7_200),
+            oracle.void_proposal(digest, stranger, weird),
+            split,
+            timebank.rate_float.set_float(12_500_000),
+            manager.grant_role(GUARDIAN_ROLE, member, 60),
+            moved,
+            replace(oracle.set_bond(5), data=data[:20]),
+            replace(oracle.set_bond(5), data=no_text),
+        ]
+        for call in calls:
+            place.send("governor", manager.schedule(call))
+        waiting = powers()["waiting"]
+        assert [one["caller"] for one in waiting] == [governor] * len(calls)
+        assert [(one["function"], one["arguments"]) for one in waiting] == [
+            ("setBond", {"newBond": 5 * 10**17}),
+            ("setQuorum", {"newSigners": [stranger, member], "newThreshold": 2}),
+            ("setChallengeWindow", {"newWindow": 7_200}),
+            ("voidProposal", {"headerHash": "0x" + "17" * 32, "challenger": stranger, "reason": weird}),
+            ("setSplit", {"newSplit": {"depositorsBps": 4_000, "bonusBps": 3_000, "reserveBps": 3_000}}),
+            ("setFloat", {"newStep": 12_500_000}),
+            ("grantRole", {"roleId": GUARDIAN_ROLE, "account": member, "executionDelay": 60}),
+            (
+                "setTargetFunctionRole",
+                {
+                    "target": pool.address,
+                    "selectors": ["0x" + selector("FeePool", "setSplit").hex(), "0x01020304"],
+                    "roleId": REGISTRAR_ROLE,
+                },
+            ),
+            ("setBond", {"data": "0x" + data[:20].hex()}),
+            ("voidProposal", {"data": "0x" + no_text.hex()}),
+        ]
+        # Role changes are the administrator's, and so is dropping them.
+        droppers = {one["function"]: one["canceller"] for one in waiting}
+        assert droppers["grantRole"] == droppers["setTargetFunctionRole"] == "ADMIN"
+        assert {droppers[name] for name in ("setBond", "voidProposal", "setFloat")} == {"CANCELLER"}
+
+        ran = run("chain", "powers")
+        assert ran.code == 0, ran.err
+        for words in (
+            "RateOracle.setBond(newBond: 0.5 coin)",
+            f"RateOracle.setQuorum(newSigners: [{stranger}, {member}], newThreshold: 2)",
+            "RateOracle.setChallengeWindow(newWindow: 2h)",
+            f"RateOracle.voidProposal(headerHash: 0x{'17' * 32}, challenger: {stranger}, reason: 'by\\x1b[2J",
+            "FeePool.setSplit(newSplit: (depositorsBps: 4000 basis points, bonusBps: 3000 basis points, ",
+            "RateFloat.setFloat(newStep: 12.500000 credits)",
+            f"AccessManager.grantRole(roleId: GUARDIAN, account: {member}, executionDelay: 1m)",
+            f"setTargetFunctionRole(target: FeePool {pool.address}, selectors: [setSplit, 0x01020304], "
+            "roleId: REGISTRAR)",
+            "cannot drop what an administrator schedules as such",
+        ):
+            assert words in ran.out
+        assert not set(weird) - set("by[2J") & set(ran.out), "nothing reaches the terminal raw"
 
 
 class TestRefused:

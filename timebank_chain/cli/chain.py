@@ -97,7 +97,8 @@ def deploy_command(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Drops what the governor scheduled and links that were requested (default: the deployer).",
+            help="Drops what the governor scheduled and links that were requested; not what the governor "
+            "schedules as administrator, such as changes of roles (default: the deployer).",
         ),
     ] = None,
     bond: Annotated[str, typer.Option(metavar="COIN", help="Bond per proposal, in whole coins.")] = "0.01",
