@@ -9,7 +9,8 @@
     after changes .... a role given and taken, a function moved, one opened to all, a contract closed,
                        an operation scheduled
     scheduled ........ arguments in words and as JSON, who may drop it; what is no call, as bytes
-    refused .......... another manager, other code, no deployment
+    another manager .. the contract told apart with what it asks there, the rest listed, exit 3
+    refused .......... other code, no deployment
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.config import ENV_DEPLOYMENT, ENV_RPC_URL
 
 pytestmark = pytest.mark.anvil
+SET_AUTHORITY = ("FeePool", "setAuthority")
 ADMINS_OWN = {
     "labelRole",
     "setGrantDelay",
@@ -268,16 +270,45 @@ class TestScheduled:
         assert not set(weird) - set("by[2J") & set(ran.out), "nothing reaches the terminal raw"
 
 
-class TestRefused:
-    def test_another_manager(self, place: World) -> None:
+class TestAnotherManager:
+    def test_the_rest_is_listed(self, place: World) -> None:
+        before = powers()
+        assert (before["ok"], before["foreign"]) == (True, [])
         other = deploy(place.connection, SIGNERS["deployer"], plan()).contracts["AccessManager"].address
         manager = place.timebank.access_manager
         call = manager._write("updateAuthority", target=place.timebank.fee_pool.address, newAuthority=other)
         place.govern(call)
         ran = run("chain", "powers", "--json")
-        assert (ran.code, ran.error["code"]) == (3, "CheckFailed")
-        assert "FeePool obeys the manager at" in ran.error["message"]
+        assert ran.code == 3
+        told = ran.document
+        assert told["ok"] is False
+        assert told["foreign"] == [
+            {
+                "contract": "FeePool",
+                "manager": other,
+                "functions": ["setSplit((uint16,uint16,uint16))"],
+            }
+        ]
+        # Nobody here governs it any more; all else is as it was.
+        for each in before["roles"]:
+            kept = [one for one in each["powers"] if one["contract"] != "FeePool"]
+            assert role(told, each["name"])["powers"] == kept
+        assert "FeePool" not in told["ungoverned"]
+        assert told["everybody"] == before["everybody"]
+        moved = [
+            one | ({"callers": [other]} if (one["contract"], one["function"]) == SET_AUTHORITY else {})
+            for one in before["nobody"]
+        ]
+        assert told["nobody"] == moved
 
+        text = run("chain", "powers")
+        assert text.code == 3
+        assert f"FeePool under {other}" in text.err
+        assert "stop new proposals" in text.out
+        assert "Under another manager" in text.out
+
+
+class TestRefused:
     def test_other_code(self, place: World) -> None:
         address = place.timebank.credit_payments.address
         code = "0x" + place.connection.code_at(address).hex()[:-2] + "00"

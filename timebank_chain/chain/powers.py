@@ -161,6 +161,15 @@ class Reserved:
     callers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A contract that obeys another manager: who may call these functions is decided there, unknown to us."""
+
+    contract: str
+    manager: ChecksumAddress
+    functions: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Powers:
     """All that can be done, at one block.
@@ -173,6 +182,8 @@ class Powers:
         Contracts in which no role has any function.
     everybody
         Contract -> signatures that ask for no role; each within its own rules.
+    foreign
+        Contracts that were put under another manager, with what they ask it for; no role here has that.
     signers, threshold
         Whose signatures an epoch needs, and how many: anybody proposes, nobody without them.
     """
@@ -183,6 +194,7 @@ class Powers:
     reserved: tuple[Reserved, ...]
     ungoverned: tuple[str, ...]
     everybody: Mapping[str, tuple[str, ...]]
+    foreign: tuple[Foreign, ...]
     waiting: tuple[ScheduledOperation, ...]
     signers: tuple[ChecksumAddress, ...]
     threshold: int
@@ -209,7 +221,7 @@ def read_powers(timebank: Timebank) -> Powers:
     CodeMismatch
         If the code at an address is not the shipped artifact: then nothing is known of its functions.
     CheckFailed
-        If a contract obeys another manager than the deployment's.
+        If the manager or a contract lets somebody do otherwise than the roles say.
     InsufficientFunds
         On the embedded chain, which lets only rich accounts try a call.
     """
@@ -224,17 +236,21 @@ class _Reader:
         self._block = timebank.connection.block_number()
         self._addresses = timebank.addresses()
         self._members: dict[int, tuple[Member, ...]] = {}
+        self._foreign: dict[str, ChecksumAddress] = {}
 
     def read(self) -> Powers:
         for name, address in self._addresses.items():
             ensure_trusted(self._connection, self._timebank.deployment, address)
-            self._require_manager(name, address)
+            manager = self._manager_of(name, address)
+            if manager is not None and manager != self._manager.address:
+                self._foreign[name] = manager
         members = self._read_members()
         people = sorted({one.account for holders in members.values() for one in holders})
         powers: dict[int, list[Power]] = {role: [] for role in members}
         reserved: list[Reserved] = []
         everybody: dict[str, list[str]] = {}
         governed: set[str] = set()
+        elsewhere: dict[str, list[str]] = {name: [] for name in self._foreign}
         for function in self._functions():
             if function.contract == MANAGER:
                 if not self._take_managers_own(function, powers):
@@ -242,6 +258,9 @@ class _Reader:
                 continue
             refusal = self._refusal(function, NOBODY)
             role = self._role_of(function, refusal)
+            if function.contract in self._foreign and role is not None and not self._done_with(function):
+                elsewhere[function.contract].append(function.signature)
+                continue
             if role is not None and role != PUBLIC_ROLE:
                 if self._done_with(function):
                     reserved.append(Reserved(function.contract, function.name, function.signature, ()))
@@ -273,8 +292,11 @@ class _Reader:
                 for role, found in sorted(powers.items())
             ),
             reserved=tuple(reserved),
-            ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER})),
+            ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER} - set(self._foreign))),
             everybody={name: tuple(signatures) for name, signatures in everybody.items()},
+            foreign=tuple(
+                Foreign(name, self._foreign[name], tuple(asked)) for name, asked in elsewhere.items()
+            ),
             waiting=tuple(read_scheduled(self._timebank, block=self._block)),
             signers=tuple(self._timebank.rate_oracle.signers(block=self._block)),
             threshold=self._timebank.rate_oracle.threshold(block=self._block),
@@ -282,16 +304,12 @@ class _Reader:
 
     # ------------------------------------------------------------ what the chain says
 
-    def _require_manager(self, name: str, address: ChecksumAddress) -> None:
+    def _manager_of(self, name: str, address: ChecksumAddress) -> ChecksumAddress | None:
+        """Return the manager a contract obeys; ``None`` if it asks none."""
         if not any(entry.get("name") == "authority" for entry in load_artifact(name).abi):
-            return
+            return None
         answer = self._call(address, keccak(text="authority()")[:4], NOBODY)
-        found = to_checksum_address(answer[12:32])
-        if found != self._manager.address:
-            raise CheckFailed(
-                f"{name} obeys the manager at {found}, not the deployment's at {self._manager.address}",
-                hint="who governs it is decided there; `timebank audit` tells when it changed",
-            )
+        return to_checksum_address(answer[12:32])
 
     def _read_members(self) -> dict[int, tuple[Member, ...]]:
         """Return the members of every role that was ever given or asked for."""
@@ -360,7 +378,7 @@ class _Reader:
     ) -> tuple[str, ...]:
         """Return which of our contracts a function lets through that refuses everybody else."""
         if function.name == _BY_THE_MANAGER:
-            return (MANAGER,)
+            return (self._foreign.get(function.contract, MANAGER),)
         if not isinstance(refusal, Revert) or NOBODY not in refusal.values.values():
             return ()
         callers = tuple(

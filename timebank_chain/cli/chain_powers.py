@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, RpcUrl, open_system
 from timebank_chain.cli.output import out, print_json, print_table
 from timebank_chain.cli.scheduled_view import describe, operation_document
+from timebank_chain.errors import CheckFailed
 from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ def command(
     What is scheduled is shown with its arguments, so that the canceller can judge it. The canceller drops
     what the governor schedules; not what an administrator schedules as such, above all changes of roles.
 
+    A contract that was put under another manager ends it with exit code 3, after all the others are listed.
+
     Example: timebank chain powers --deployment deployments/31337/deployment.json
     """
     from timebank_chain.chain.powers import read_powers
@@ -34,13 +39,22 @@ def command(
     seen = read_powers(timebank)
     if as_json:
         print_json("timebank.chain.powers/1", powers_document(seen))
+        if seen.foreign:
+            raise typer.Exit(CheckFailed.exit_code)
         return
     _print(seen, {address: name for name, address in timebank.addresses().items()})
+    if seen.foreign:
+        moved = ", ".join(f"{one.contract} under {one.manager}" for one in seen.foreign)
+        raise CheckFailed(
+            f"under another manager than the deployment's: {moved}",
+            hint="who governs it is decided there; `timebank audit` tells when it changed",
+        )
 
 
 def powers_document(seen: Powers) -> dict[str, Any]:
     """Return everything as JSON values; delays in seconds, times Unix seconds."""
     return {
+        "ok": not seen.foreign,
         "block": seen.block,
         "time": seen.time,
         "roles": [asdict(role) for role in seen.roles],
@@ -48,6 +62,7 @@ def powers_document(seen: Powers) -> dict[str, Any]:
         "ungoverned": list(seen.ungoverned),
         "quorum": {"threshold": seen.threshold, "signers": list(seen.signers)},
         "everybody": {name: list(signatures) for name, signatures in seen.everybody.items()},
+        "foreign": [asdict(one) for one in seen.foreign],
         "waiting": [operation_document(one) for one in seen.waiting],
     }
 
@@ -85,6 +100,13 @@ def _print(seen: Powers, contracts: Mapping[str, str]) -> None:
         f"needs the signatures of {seen.threshold} of {len(seen.signers)}: {', '.join(seen.signers)}.",
         markup=False,
     )
+    if seen.foreign:
+        out().print()
+        print_table(
+            "Under another manager: who may call these is decided there",
+            ["contract", "manager", "functions"],
+            [(one.contract, one.manager, ", ".join(one.functions)) for one in seen.foreign],
+        )
     if seen.waiting:
         out().print()
         print_table(
