@@ -22,12 +22,7 @@ from hexbytes import HexBytes
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.chain.access_manager import ADMIN_ROLE, PUBLIC_ROLE, role_name
 from timebank_chain.chain.deployment import ensure_trusted
-from timebank_chain.chain.events import (
-    RoleGranted,
-    TargetFunctionRoleUpdated,
-    canonical_type,
-    read_events,
-)
+from timebank_chain.chain.events import TargetFunctionRoleUpdated, canonical_type, read_events
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.node_errors import InsufficientFunds, translated
 from timebank_chain.chain.openzeppelin_reverts import (
@@ -35,6 +30,7 @@ from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagerUnauthorizedAccount,
 )
 from timebank_chain.chain.revert import Revert
+from timebank_chain.chain.role_members import Member, role_members
 from timebank_chain.chain.scheduled import ScheduledOperation, read_scheduled
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import CheckFailed, TimebankError
@@ -102,14 +98,6 @@ MEANINGS: Mapping[str, str] = {
     "setTargetFunctionRole": "choose which role a restricted function asks for",
     "updateAuthority": "put a contract's restricted functions under another manager",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Who holds a role, and the seconds they must schedule ahead (0: at once)."""
-
-    account: ChecksumAddress
-    delay: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,18 +301,10 @@ class _Reader:
 
     def _read_members(self) -> dict[int, tuple[Member, ...]]:
         """Return the members of every role that was ever given or asked for."""
-        candidates: dict[int, set[ChecksumAddress]] = {ADMIN_ROLE: set()}
-        for event in self._events((RoleGranted, TargetFunctionRoleUpdated)):
-            if isinstance(event, RoleGranted):
-                candidates.setdefault(event.role_id, set()).add(event.account)
-            elif isinstance(event, TargetFunctionRoleUpdated) and event.role_id != PUBLIC_ROLE:
-                candidates.setdefault(event.role_id, set())
-        for role, accounts in candidates.items():
-            held = [
-                (account, self._manager.has_role(role, account, block=self._block))
-                for account in sorted(accounts)
-            ]
-            self._members[role] = tuple(Member(account, one.delay) for account, one in held if one.is_member)
+        self._members.update(role_members(self._timebank, block=self._block))
+        for event in self._events((TargetFunctionRoleUpdated,)):
+            if isinstance(event, TargetFunctionRoleUpdated) and event.role_id != PUBLIC_ROLE:
+                self._members.setdefault(event.role_id, ())
         return self._members
 
     def _events(self, kinds: Sequence[type[Any]]) -> Iterable[Any]:

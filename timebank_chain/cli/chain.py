@@ -15,6 +15,7 @@ from timebank_chain.cli import (
     chain_pause,
     chain_powers,
     chain_proposals,
+    chain_role,
     chain_status,
 )
 from timebank_chain.cli.chain_float import (
@@ -59,6 +60,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(chain_bank.app, name="bank")
+app.add_typer(chain_role.app, name="role")
 app.command("status")(chain_status.command)
 app.command("powers")(chain_powers.command)
 

@@ -15,7 +15,8 @@ from timebank_chain.errors import CheckFailed
 from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
-    from timebank_chain.chain.powers import Member, Power, Powers, RolePowers
+    from timebank_chain.chain.powers import Power, Powers, RolePowers
+    from timebank_chain.chain.role_members import Member
 
 
 def command(
