@@ -13,6 +13,7 @@
     |- build takes no other than the chain's: refused with its hash; with --policy built, signed, final
     |- --policy wins, with a warning; sign refuses the epoch, and a signer's --policy that is not the chain's
     |- one that an earlier epoch had is taken from the folder; a final epoch is built again by its own
+    |- a document that is gone from the folder is damage
     |- several epochs of which a later one needs another: refused, nothing built
     |- propose refuses what was built where no chain was asked, with the whole command that mends it
     `- without a node: build needs --policy; sign compares with --policy, or says that nobody compared
@@ -335,6 +336,11 @@ class TestPolicies:
         both = road.build("--epoch", 2, "--every", "1h", "--until", end_of(3), "--force", "--json")
         assert both.code == 2
         assert f"epoch 3 needs another policy than epoch 2: {wanted}" in both.error["message"]
+
+    def test_a_document_that_is_gone(self, road: Road) -> None:
+        (road.epochs / "policies" / f"{policy_hash(identity()).hex()}.json").unlink()
+        ran = road.build("--end", end_of(3), "--json")
+        assert (ran.code, ran.error["code"]) == (1, "TamperedEpoch")
 
     def test_another_one_is_warned_of_and_not_signed(self, road: Road) -> None:
         file, wanted = self.change(road)

@@ -206,6 +206,7 @@ class TestScheduled:
         stranger, member = place.address("stranger"), place.address("member1")
         digest, pool = b"\x17" * 32, timebank.fee_pool
         weird = "by\x1b[2J\u202e\x9b"
+        quorum = [place.address(f"signer{n}") for n in range(1, 6)] + [stranger]
         split = pool._write("setSplit", newSplit=(4_000, 3_000, 3_000))
         moved = manager.set_function_role(
             pool.address, [selector("FeePool", "setSplit"), b"\x01\x02\x03\x04"], REGISTRAR_ROLE
@@ -214,7 +215,7 @@ class TestScheduled:
         no_text = oracle.void_proposal(digest, stranger, "?").data.replace(b"?", b"\xff")
         calls = [
             oracle.set_bond(5 * 10**17),
-            oracle.set_quorum([stranger, member], 2),
+            oracle.set_quorum(quorum, 2),
             oracle.set_challenge_window(7_200),
             oracle.void_proposal(digest, stranger, weird),
             split,
@@ -230,7 +231,7 @@ class TestScheduled:
         assert [one["caller"] for one in waiting] == [governor] * len(calls)
         assert [(one["function"], one["arguments"]) for one in waiting] == [
             ("setBond", {"newBond": 5 * 10**17}),
-            ("setQuorum", {"newSigners": [stranger, member], "newThreshold": 2}),
+            ("setQuorum", {"newSigners": quorum, "newThreshold": 2}),
             ("setChallengeWindow", {"newWindow": 7_200}),
             ("voidProposal", {"headerHash": "0x" + "17" * 32, "challenger": stranger, "reason": weird}),
             ("setSplit", {"newSplit": {"depositorsBps": 4_000, "bonusBps": 3_000, "reserveBps": 3_000}}),
@@ -256,7 +257,7 @@ class TestScheduled:
         assert ran.code == 0, ran.err
         for words in (
             "RateOracle.setBond(newBond: 0.5 coin)",
-            f"RateOracle.setQuorum(newSigners: [{stranger}, {member}], newThreshold: 2)",
+            f"RateOracle.setQuorum(newSigners: [{', '.join(quorum)}], newThreshold: 2)",
             "RateOracle.setChallengeWindow(newWindow: 2h)",
             f"RateOracle.voidProposal(headerHash: 0x{'17' * 32}, challenger: {stranger}, reason: 'by\\x1b[2J",
             "FeePool.setSplit(newSplit: (depositorsBps: 4000 basis points, bonusBps: 3000 basis points, ",

@@ -94,7 +94,9 @@ def choose_policy(
                 "the first epoch needs a policy", hint="add --policy git (see timebank policy list)"
             )
         return BuildPolicy(read_policy(folder, previous.header.policy_hash), "previous epoch", None)
-    if not policy_file(folder, required.policy_hash).is_file():
+    had = previous is not None and previous.header.policy_hash == required.policy_hash
+    # Where the epoch before had it, a missing document is damage, which reading it says.
+    if not had and not policy_file(folder, required.policy_hash).is_file():
         before = "" if previous is None else f"; epoch {previous.number} has another"
         raise UsageError(
             f"epoch {epoch} needs the policy {required.shown}, {required.why}{before}",

@@ -11,7 +11,7 @@ from timebank_chain.units import format_duration, format_micro, format_rate
 if TYPE_CHECKING:
     from timebank_chain.chain.scheduled import ScheduledOperation
 
-#: Longer values are cut; --json has them whole.
+#: Longer texts and bytes are cut, never addresses or lists of them; --json has them whole.
 _LONGEST = 200
 
 
@@ -50,7 +50,7 @@ class _Words:
         self._target = target
 
     def of_all(self, arguments: Mapping[str, object]) -> str:
-        return ", ".join(f"{name}: {_cut(self.of(name, value))}" for name, value in arguments.items())
+        return ", ".join(f"{name}: {self.of(name, value)}" for name, value in arguments.items())
 
     def of(self, name: str, value: object) -> str:
         from timebank_chain.chain.scheduled import function_name
@@ -66,7 +66,8 @@ class _Words:
         if isinstance(value, str) and value in self._contracts:
             return f"{self._contracts[value]} {value}"
         # Text of whoever scheduled it: what is not printable must not reach a terminal.
-        return value if isinstance(value, str) and value.isalnum() and value.isascii() else repr(value)
+        plain = isinstance(value, str) and value.isalnum() and value.isascii()
+        return _cut(str(value) if plain else repr(value))
 
 
 def _number(name: str, value: int) -> str:
