@@ -40,6 +40,7 @@ from tests.world import SIGNERS, World, deploy_world
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
+from timebank_chain.chain.reverts import WrongPause
 from timebank_chain.cli import chain, main, wallet
 from timebank_chain.config import (
     ENV_DEPLOYMENT,
@@ -397,6 +398,25 @@ class TestChain:
         assert not world.timebank.rate_oracle.proposals_paused()
         again = run("chain", "resume", *sender("governor"), "--yes", "--json").document
         assert (again["state"], again["sent"]) == ("unchanged", False)
+
+    def test_a_resumption_kept_back_does_not_end_the_next_pause(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        oracle, guardian = world.timebank.rate_oracle, [*sender("guardian"), "--yes"]
+        resume = ["chain", "resume", *sender("governor"), "--yes", "--json"]
+        assert run("chain", "pause", *guardian).code == 0
+        first = run(*resume).document
+        assert (first["state"], first["pause"]) == ("scheduled", 1)
+        world.connection.advance_time(601)
+        # Another danger appears.
+        assert run("chain", "pause", *guardian).code == 0
+        second = run(*resume).document
+        assert (second["state"], second["pause"]) == ("scheduled", 2), "it waits from the start"
+        assert oracle.proposals_paused()
+        with pytest.raises(WrongPause, match="pause 1 was meant, but the latest is 2"):
+            world.send("governor", world.timebank.access_manager.execute(oracle.resume_proposals(1)))
+        world.connection.advance_time(601)
+        assert run(*resume).document["state"] == "done"
+        assert not oracle.proposals_paused()
 
     def test_bond_and_window(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from timebank_chain.audit.case import AuditCase
-from timebank_chain.audit.replay import GOVERNED, ZERO_ADDRESS
+from timebank_chain.audit.replay import GOVERNED, PAUSED_SET, ZERO_ADDRESS, pauses_of
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak
 
@@ -27,14 +27,14 @@ RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
     ),
     ("CreditLending", GOVERNOR_ROLE): (
         "setRisk((uint16,uint16,uint16,uint16,uint16,uint16,uint32,uint32,uint64))",
-        "resumeBorrowing()",
+        "resumeBorrowing(uint256)",
     ),
     ("CreditLending", GUARDIAN_ROLE): ("pauseBorrowing()",),
-    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)", "resumeLeasing()"),
+    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)", "resumeLeasing(uint256)"),
     ("CreditLease", GUARDIAN_ROLE): ("pauseLeasing()",),
-    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)", "resumeTrading()"),
+    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)", "resumeTrading(uint256)"),
     ("CreditExchange", GUARDIAN_ROLE): ("pauseTrading()",),
-    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)", "resumeOrdering()"),
+    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)", "resumeOrdering(uint256)"),
     ("ServiceEscrow", GUARDIAN_ROLE): ("pauseOrdering()",),
 }
 
@@ -76,6 +76,13 @@ def check_parameters(case: AuditCase) -> Check:
     }
     for (contract, view), value in expected.items():
         tally.equal(f"{contract}.{view}", value, call(contract, view), _SILENT)
+    for contract in PAUSED_SET:
+        pauses = pauses_of(case.evidence.events, contract)
+        for number, event in enumerate(pauses, start=1):
+            tally.equal(
+                f"{event.where}, pause", number, int(event.args["pause"]), "pauses are not counted on"
+            )
+        tally.equal(f"{contract}.pauses", len(pauses), call(contract, "pauses"), _SILENT)
     everyone = {signer for _, (signers, _) in ledger.quorum.values for signer in signers}
     for signer in sorted(everyone):
         tally.equal(

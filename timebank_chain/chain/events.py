@@ -350,6 +350,7 @@ class ProposalsPausedSet(Event):
     """The guardian stopped proposals, or the governor allowed them again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "RateOracle"
 
 
