@@ -13,6 +13,7 @@ import pytest
 from tests.audit.history import History
 from tests.audit.spoil import audit, failed, forge
 from tests.cli.bank_stage import run
+from tests.world import SIGNERS, fund, plan
 from timebank_chain.audit import roles as audit_roles
 from timebank_chain.audit import run_audit
 from timebank_chain.audit.role_book import PUBLIC_ROLE
@@ -25,7 +26,9 @@ from timebank_chain.chain.access_manager import (
     GUARDIAN_ROLE,
     REGISTRAR_ROLE,
 )
+from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.contract import selector
+from timebank_chain.chain.deployment import deploy
 from timebank_chain.chain.transactions import Call
 from timebank_chain.chain.verification import verify_deployment
 
@@ -172,6 +175,40 @@ def test_a_change_is_told_with_its_block(history: History, case: str) -> None:
     assert report.check("A19").evidence["changes"] == before.evidence["changes"] + 1
     assert report.verdict.endswith("; 1 warning: A19")
     assert list(verified(history)) == [check]
+
+
+def test_governance_turned_upside_down(history: History) -> None:
+    """All at once, as an intruder would: each is told, and nothing hides behind another."""
+    cases = [
+        "another governor",
+        "another administrator",
+        "a role's admin",
+        "a role's guardian",
+        "a contract's admin delay",
+        "a closed contract",
+    ]
+    before = audit(history).check("A19")
+    for case in cases:
+        history.world.govern(CHANGES[case][0](history))
+    report = audit(history)
+    assert failed(report) == []
+    for case, (_, text) in zip(cases, report.warnings, strict=True):
+        assert told(history, CHANGES[case][1]) in text
+    assert report.check("A19").evidence["changes"] == before.evidence["changes"] + len(cases)
+    assert list(verified(history)) == ["members", "rules of roles", "closed contracts"]
+
+
+@pytest.mark.parametrize("delay", [0, 600])
+def test_all_roles_in_the_deployers_hand_are_as_deployed(
+    embedded: Connection, tmp_path: Path, delay: int
+) -> None:
+    """The deployer, administrator from the first block on, stays it with the plan's delay."""
+    fund(embedded)
+    own = dict.fromkeys(("governor", "guardian", "registrar", "canceller"), SIGNERS["deployer"].address)
+    made = deploy(embedded, SIGNERS["deployer"], plan(**own, governance_delay=delay))
+    check = run_audit(embedded, made, tmp_path).check("A19")
+    assert (check.status, check.notes, check.warnings, check.evidence["changes"]) == ("ok", (), (), 0)
+    assert [one.detail for one in verify_deployment(embedded, made) if not one.ok] == []
 
 
 def test_a_delay_that_has_not_begun_says_when(history: History) -> None:

@@ -42,6 +42,7 @@ from timebank_chain.chain.access_manager import AccessManager
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.cli import chain, main, wallet
+from timebank_chain.cli.writes import format_ether, parse_ether
 from timebank_chain.config import (
     ENV_DEPLOYMENT,
     ENV_EPOCHS,
@@ -52,6 +53,7 @@ from timebank_chain.config import (
     ENV_RPC_URL,
 )
 from timebank_chain.epoch.evidence import AccountEvidence
+from timebank_chain.errors import UsageError
 from timebank_chain.valuation.policy import load_policy, policy_call, policy_hash
 
 pytestmark = pytest.mark.anvil
@@ -753,3 +755,14 @@ def test_every_command_has_an_example() -> None:
             text = run(noun, name, "--help").out
             assert "Example: timebank" in text, (noun, name)
             assert "--json" in text, (noun, name)
+
+
+@pytest.mark.parametrize("wei", [0, 1, 10**19, 2**96 - 1, 2**256 - 1])
+def test_coins_are_read_as_they_are_written(wei: int) -> None:
+    assert parse_ether(format_ether(wei)) == wei
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e-19", "1e999999", str(2**256)])
+def test_what_is_no_amount_of_coins_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--budget: not an amount of coins"):
+        parse_ether(text, "--budget")
