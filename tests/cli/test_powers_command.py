@@ -22,10 +22,9 @@ import pytest
 from tests.cli.bank_stage import Ran, run
 from tests.world import SIGNERS, World, plan
 from timebank_chain.artifacts import load_artifact
-from timebank_chain.chain.access_manager import GUARDIAN_ROLE, REGISTRAR_ROLE, ROLE_NAMES
+from timebank_chain.chain.access_manager import GUARDIAN_ROLE, PUBLIC_ROLE, REGISTRAR_ROLE, ROLE_NAMES
 from timebank_chain.chain.contract import selector
 from timebank_chain.chain.deployment import deploy
-from timebank_chain.chain.powers import PUBLIC_ROLE
 from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.config import ENV_DEPLOYMENT, ENV_RPC_URL
 

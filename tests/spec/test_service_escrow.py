@@ -20,7 +20,7 @@
     contest, rule: parts within bounds
     fee: of the day of the order, rounded up; the odd micro-credit of a default split is the buyer's
     rate: sides of settled orders, 1 to 5, once each
-    settings: by role, bounded; pausing stops new orders and nothing else
+    settings: by role, bounded; pausing stops new orders, counters and acceptances, nothing else
 """
 
 from __future__ import annotations

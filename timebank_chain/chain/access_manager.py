@@ -31,6 +31,14 @@ ROLE_NAMES = {
     CANCELLER_ROLE: "CANCELLER",
 }
 
+#: The role of everybody.
+PUBLIC_ROLE = (1 << 64) - 1
+
+
+def role_name(role: int) -> str:
+    """Return a role as people know it."""
+    return ROLE_NAMES.get(role, "everybody" if role == PUBLIC_ROLE else f"role {role}")
+
 
 @dataclass(frozen=True)
 class Membership:
@@ -57,6 +65,11 @@ class AccessManager(ContractClient):
         """Return an account's membership of a role."""
         is_member, delay = self._read("hasRole", role, account, block=block)
         return Membership(bool(is_member), int(delay))
+
+    def given(self, role: int, account: str, *, block: BlockIdentifier = "latest") -> Membership:
+        """Return an account's membership as it was given: also one, or a delay, that has yet to begin."""
+        since, delay, coming_delay, coming_at = self._read("getAccess", role, account, block=block)
+        return Membership(since != 0, int(coming_delay if coming_at else delay))
 
     def function_role(self, target: str, selector: bytes, *, block: BlockIdentifier = "latest") -> int:
         """Return the role a function asks for."""

@@ -20,7 +20,7 @@ from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from timebank_chain.artifacts import load_artifact
-from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES
+from timebank_chain.chain.access_manager import ADMIN_ROLE, PUBLIC_ROLE, role_name
 from timebank_chain.chain.deployment import ensure_trusted
 from timebank_chain.chain.events import (
     RoleGranted,
@@ -40,8 +40,6 @@ from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import CheckFailed, TimebankError
 
 MANAGER = "AccessManager"
-#: The role of everybody in an AccessManager.
-PUBLIC_ROLE = (1 << 64) - 1
 #: An address nobody has the key of.
 NOBODY = to_checksum_address(keccak(text="timebank: an address that holds nothing")[12:])
 
@@ -265,10 +263,10 @@ class _Reader:
             roles=tuple(
                 RolePowers(
                     role=role,
-                    name=_name(role),
+                    name=role_name(role),
                     members=members.get(role, ()),
-                    admin=_name(self._manager.role_admin(role, block=self._block)),
-                    canceller=_name(self._manager.role_guardian(role, block=self._block)),
+                    admin=role_name(self._manager.role_admin(role, block=self._block)),
+                    canceller=role_name(self._manager.role_guardian(role, block=self._block)),
                     grant_delay=self._manager.grant_delay(role, block=self._block),
                     powers=tuple(found),
                 )
@@ -430,8 +428,8 @@ class _Reader:
                     MANAGER,
                     function.name,
                     function.signature,
-                    f"{verb} the role {_name(role)}",
-                    argument=_name(role),
+                    f"{verb} the role {role_name(role)}",
+                    argument=role_name(role),
                 )
             )
         return True
@@ -458,11 +456,7 @@ class _Reader:
         for role in sorted(self._members):
             canceller = self._manager.role_guardian(role, block=self._block)
             if canceller != ADMIN_ROLE:
-                cancel(canceller, _name(role), _name(role))
-
-
-def _name(role: int) -> str:
-    return ROLE_NAMES.get(role, "everybody" if role == PUBLIC_ROLE else f"role {role}")
+                cancel(canceller, role_name(role), role_name(role))
 
 
 def _meaning(function: str) -> str:
