@@ -24,7 +24,8 @@
     |  |- CodeMismatch                        code at an address is not the shipped artifact
     |  |- DeploymentError
     |  |- TransactionFailed
-    |  `- ContractError                       one subclass per custom error (chain.reverts)
+    |  `- ContractError                       one subclass per custom error (chain.reverts), and
+    |                                          ContractClosed (chain.system)
     |- OracleError                   exit 1   feed, quorum, journal, daemon
     `- CheckFailed                   exit 3   the audit or a verification found a fault
 """

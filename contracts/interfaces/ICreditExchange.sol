@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IAttentionCredit} from "./IAttentionCredit.sol";
 import {IFeePool} from "./IFeePool.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @notice What a maker signs (EIP-712, domain "timebank CreditExchange", version "1").
 /// @param maker Who offers; a contract wallet signs by ERC-1271.
@@ -84,7 +85,7 @@ struct OrderStatus {
 /// Warning: a maker that is a contract is asked by ERC-1271 each time, so what it says can change; it may also refuse coin.
 /// Warning: a token can be written by anybody and do anything with its own balances. Look at its address, not at its name.
 /// Warning: an order can be filled until it expires, however its price has moved. Cancelling takes a transaction.
-interface ICreditExchange {
+interface ICreditExchange is IPausing {
     /* EVENTS */
 
     /// @notice An order was filled, whole or in part. With the order, anyone can redo the hash, the price and the fee.
@@ -111,8 +112,8 @@ interface ICreditExchange {
     /// @notice The fee of later fills changed, in hundredths of a percent.
     event TradeFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped filling, or the governor allowed it again.
-    event TradingPausedSet(bool paused);
+    /// @notice The guardian stopped filling, or the governor allowed it again: the pause of this number began, or ended.
+    event TradingPausedSet(bool paused, uint256 pause);
 
     /* ERRORS */
 
@@ -228,8 +229,9 @@ interface ICreditExchange {
     /// @notice Stops filling (role). Cancelling always works. Emits `TradingPausedSet`.
     function pauseTrading() external;
 
-    /// @notice Allows filling again: another role's than the one that stops it. Emits `TradingPausedSet`.
-    function resumeTrading() external;
+    /// @notice Ends the latest pause of filling: another role's than the one that stops it. Requirements: `pause` is its
+    /// number (`WrongPause`). Emits `TradingPausedSet`.
+    function resumeTrading(uint256 pause) external;
 
     /* VIEWS */
 

@@ -8,6 +8,7 @@ import {ICreditLending} from "./ICreditLending.sol";
 import {IFeePool} from "./IFeePool.sol";
 import {ITimeBank} from "./ITimeBank.sol";
 import {AccountLeaf} from "../libraries/EpochTree.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @notice What a lender signs (EIP-712, domain "timebank CreditLease", version "1").
 /// @param lender Who lends; a contract wallet signs by ERC-1271.
@@ -77,7 +78,7 @@ struct Lease {
 /// Warning: a lender that is a contract is asked by ERC-1271 each time, so what it says can change.
 /// Warning: the fee is the one in force when an offer is taken, not when it was signed.
 /// Warning: credits sent here by a plain transfer are lost: nobody can take them out. A receipt cannot be sent here.
-interface ICreditLease is IClaimCreditor {
+interface ICreditLease is IClaimCreditor, IPausing {
     /* EVENTS */
 
     /// @notice An offer was taken, whole or in part.
@@ -132,8 +133,8 @@ interface ICreditLease is IClaimCreditor {
     /// @notice The fee of later leases changed, in hundredths of a percent.
     event LeaseFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped taking, or the governor allowed it again.
-    event LeasingPausedSet(bool paused);
+    /// @notice The guardian stopped taking, or the governor allowed it again: the pause of this number began, or ended.
+    event LeasingPausedSet(bool paused, uint256 pause);
 
     /* ERRORS */
 
@@ -286,8 +287,9 @@ interface ICreditLease is IClaimCreditor {
     /// @notice Stops taking (role). Repaying, settling, forgiving and cancelling always work. Emits `LeasingPausedSet`.
     function pauseLeasing() external;
 
-    /// @notice Allows taking again: another role's than the one that stops it. Emits `LeasingPausedSet`.
-    function resumeLeasing() external;
+    /// @notice Ends the latest pause of taking: another role's than the one that stops it. Requirements: `pause` is its
+    /// number (`WrongPause`). Emits `LeasingPausedSet`.
+    function resumeLeasing(uint256 pause) external;
 
     /* VIEWS */
 

@@ -11,6 +11,7 @@ import {IRateOracle} from "./IRateOracle.sol";
 import {ITimeBank} from "./ITimeBank.sol";
 import {AccountLeaf} from "../libraries/EpochTree.sol";
 import {PolicyHead} from "../libraries/Policy.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @notice What governance may set. Shares of a whole are in hundredths of a percent.
 /// @param maxLtvBps Most debt a new borrowing may leave on a pledge, as a part of its exit value.
@@ -130,7 +131,7 @@ struct StandingLoan {
 /// of the pool that can be lent on standing is capped for that reason. The cap looks at the moment of borrowing: suppliers
 /// who leave later make the part larger. And a supplier who leaves and comes back lowers the cap for up to a day.
 /// Warning: credits sent here by a plain transfer are a gift. A receipt cannot be sent here: only `pledge` takes one.
-interface ICreditLending is IERC4626, IClaimCreditor {
+interface ICreditLending is IERC4626, IClaimCreditor, IPausing {
     /* EVENTS: beside ERC-4626's Deposit and Withdraw */
 
     /// @notice Time was accounted for: interest was added to the debt, the rate was adapted. Precedes whatever else a call
@@ -209,8 +210,8 @@ interface ICreditLending is IERC4626, IClaimCreditor {
     /// @notice The settings changed.
     event RiskSet(RiskSettings settings);
 
-    /// @notice The guardian stopped borrowing, or the governor allowed it again.
-    event BorrowingPausedSet(bool paused);
+    /// @notice The guardian stopped borrowing, or the governor allowed it again: the pause of this number began, or ended.
+    event BorrowingPausedSet(bool paused, uint256 pause);
 
     /* ERRORS */
 
@@ -340,9 +341,10 @@ interface ICreditLending is IERC4626, IClaimCreditor {
     /// @dev Requirements: the caller's role (`AccessManagedUnauthorized`). Emits `BorrowingPausedSet`.
     function pauseBorrowing() external;
 
-    /// @notice Allows new borrowing again: another role's than the one that stops it.
-    /// @dev Requirements: the caller's role (`AccessManagedUnauthorized`). Emits `BorrowingPausedSet`.
-    function resumeBorrowing() external;
+    /// @notice Ends the latest pause of borrowing: another role's than the one that stops it.
+    /// @dev Requirements: the caller's role (`AccessManagedUnauthorized`), `pause` is its number (`WrongPause`).
+    /// Emits `BorrowingPausedSet`.
+    function resumeBorrowing(uint256 pause) external;
 
     /* VIEWS */
 

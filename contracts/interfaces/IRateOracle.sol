@@ -9,6 +9,7 @@ import {ILeafRequests} from "./ILeafRequests.sol";
 import {IMemberRegistry} from "./IMemberRegistry.sol";
 import {IPolicyRegistry} from "./IPolicyRegistry.sol";
 import {IRateFloat} from "./IRateFloat.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @notice Everything an epoch says. On chain only its hash is kept; the event of its proposal carries it whole.
 /// @param epoch Number, from 1.
@@ -91,7 +92,7 @@ struct InitialParameters {
 /// in between. One proposal at a time. Setters act on later proposals: one that is pending keeps its terms. The rate is
 /// what governance set, moved after each epoch if `IRateFloat` lets it float. Warning: a block's time stands for the end
 /// of an epoch; a node whose clock is behind refuses proposals as too early.
-interface IRateOracle {
+interface IRateOracle is IPausing {
     /// @notice An epoch was proposed.
     /// @param signers Who signed, ascending.
     /// @param bond Wei.
@@ -147,8 +148,8 @@ interface IRateOracle {
     /// @notice What moves the rate after each epoch was set, for good.
     event RateFloatSet(address rateFloat);
 
-    /// @notice Proposals were stopped or allowed again.
-    event ProposalsPausedSet(bool paused);
+    /// @notice Proposals were stopped, or allowed again: the pause of this number began, or ended.
+    event ProposalsPausedSet(bool paused, uint256 pause);
 
     /// @notice Proposals are paused.
     error ProposalsPaused();
@@ -320,8 +321,9 @@ interface IRateOracle {
     /// @notice Stops proposals. Claims, finalising and withdrawing are never stopped. Restricted. Emits `ProposalsPausedSet`.
     function pauseProposals() external;
 
-    /// @notice Allows proposals again: another role's than the one that stops them. Restricted. Emits `ProposalsPausedSet`.
-    function resumeProposals() external;
+    /// @notice Ends the latest pause of proposals: another role's than the one that stops them. Restricted.
+    /// Requirements: `pause` is its number (`WrongPause`). Emits `ProposalsPausedSet`.
+    function resumeProposals(uint256 pause) external;
 
     /// @notice EIP-712 struct hash of a header: its identity.
     function hashHeader(EpochHeader calldata header) external pure returns (bytes32);

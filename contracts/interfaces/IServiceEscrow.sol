@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IAttentionCredit} from "./IAttentionCredit.sol";
 import {IFeePool} from "./IFeePool.sol";
+import {IPausing} from "./IPausing.sol";
 
 /// @notice Who wrote a listing: who does the work, or who wants it done. A redemption catalogue is an organisation's
 /// offers, each with its stock.
@@ -144,7 +145,7 @@ struct Order {
 /// Warning: silence counts. A buyer who does not look at a delivery in time pays it; a provider who does not answer a
 /// rejection in time is not paid.
 /// Warning: credits sent here by a plain transfer are lost: nobody can take them out.
-interface IServiceEscrow {
+interface IServiceEscrow is IPausing {
     /* EVENTS */
 
     /// @notice Somebody offers a service or asks for one.
@@ -230,8 +231,8 @@ interface IServiceEscrow {
     /// @notice The fee of later orders changed, in hundredths of a percent.
     event ServiceFeeSet(uint256 previousBps, uint256 feeBps);
 
-    /// @notice The guardian stopped new orders, or the governor allowed them again.
-    event OrderingPausedSet(bool paused);
+    /// @notice The guardian stopped new orders, or the governor allowed them again: the pause of this number began, or ended.
+    event OrderingPausedSet(bool paused, uint256 pause);
 
     /* ERRORS */
 
@@ -396,8 +397,9 @@ interface IServiceEscrow {
     /// @notice Stops placing, countering and accepting (role). All else always works. Emits `OrderingPausedSet`.
     function pauseOrdering() external;
 
-    /// @notice Allows them again: another role's than the one that stops them. Emits `OrderingPausedSet`.
-    function resumeOrdering() external;
+    /// @notice Ends the latest pause of them: another role's than the one that stops them. Requirements: `pause` is its
+    /// number (`WrongPause`). Emits `OrderingPausedSet`.
+    function resumeOrdering(uint256 pause) external;
 
     /* VIEWS */
 

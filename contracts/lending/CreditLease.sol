@@ -8,6 +8,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {Pausing} from "../governance/Pausing.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {IClaimCreditor} from "../interfaces/IClaimCreditor.sol";
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
@@ -18,7 +19,7 @@ import {ITimeBank} from "../interfaces/ITimeBank.sol";
 import {AccountLeaf} from "../libraries/EpochTree.sol";
 
 /// @title CreditLease
-contract CreditLease is ICreditLease, AccessManaged, EIP712 {
+contract CreditLease is ICreditLease, AccessManaged, Pausing, EIP712 {
     using SafeCast for uint256;
     using SafeERC20 for IAttentionCredit;
 
@@ -231,17 +232,15 @@ contract CreditLease is ICreditLease, AccessManaged, EIP712 {
 
     /// @inheritdoc ICreditLease
     function pauseLeasing() external restricted {
-        _setPaused(true);
+        _settings.paused = true;
+        emit LeasingPausedSet(true, _nextPause());
     }
 
     /// @inheritdoc ICreditLease
-    function resumeLeasing() external restricted {
-        _setPaused(false);
-    }
-
-    function _setPaused(bool paused) private {
-        _settings.paused = paused;
-        emit LeasingPausedSet(paused);
+    function resumeLeasing(uint256 pause) external restricted {
+        _requireLatest(pause);
+        _settings.paused = false;
+        emit LeasingPausedSet(false, pause);
     }
 
     /* VIEWS */

@@ -9,6 +9,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {Pausing} from "../governance/Pausing.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {IClaimCreditor} from "../interfaces/IClaimCreditor.sol";
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
@@ -24,7 +25,7 @@ import {ShareMath} from "../libraries/ShareMath.sol";
 
 /// @title CreditLending
 /// @notice Every function loads the books into memory with interest up to now, changes them there and writes them once.
-contract CreditLending is ICreditLending, ERC4626, AccessManaged {
+contract CreditLending is ICreditLending, ERC4626, AccessManaged, Pausing {
     using SafeCast for uint256;
     using SafeERC20 for IAttentionCredit;
     using ShareMath for uint256;
@@ -507,17 +508,15 @@ contract CreditLending is ICreditLending, ERC4626, AccessManaged {
 
     /// @inheritdoc ICreditLending
     function pauseBorrowing() external restricted {
-        _setPaused(true);
+        _ledger.paused = true;
+        emit BorrowingPausedSet(true, _nextPause());
     }
 
     /// @inheritdoc ICreditLending
-    function resumeBorrowing() external restricted {
-        _setPaused(false);
-    }
-
-    function _setPaused(bool paused) private {
-        _ledger.paused = paused;
-        emit BorrowingPausedSet(paused);
+    function resumeBorrowing(uint256 pause) external restricted {
+        _requireLatest(pause);
+        _ledger.paused = false;
+        emit BorrowingPausedSet(false, pause);
     }
 
     function _setRisk(RiskSettings memory settings) private {

@@ -9,13 +9,14 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
+import {Pausing} from "../governance/Pausing.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {FillTerms, ICreditExchange, OrderStatus, TradeOrder} from "../interfaces/ICreditExchange.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
 import {ShareMath} from "../libraries/ShareMath.sol";
 
 /// @title CreditExchange
-contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGuardTransient {
+contract CreditExchange is ICreditExchange, AccessManaged, Pausing, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IAttentionCredit;
     using SafeERC20 for IERC20;
 
@@ -133,17 +134,15 @@ contract CreditExchange is ICreditExchange, AccessManaged, EIP712, ReentrancyGua
 
     /// @inheritdoc ICreditExchange
     function pauseTrading() external restricted {
-        _setPaused(true);
+        _settings.paused = true;
+        emit TradingPausedSet(true, _nextPause());
     }
 
     /// @inheritdoc ICreditExchange
-    function resumeTrading() external restricted {
-        _setPaused(false);
-    }
-
-    function _setPaused(bool paused) private {
-        _settings.paused = paused;
-        emit TradingPausedSet(paused);
+    function resumeTrading(uint256 pause) external restricted {
+        _requireLatest(pause);
+        _settings.paused = false;
+        emit TradingPausedSet(false, pause);
     }
 
     /* VIEWS */

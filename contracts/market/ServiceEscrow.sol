@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {Pausing} from "../governance/Pausing.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
 import {
@@ -20,7 +21,7 @@ import {
 } from "../interfaces/IServiceEscrow.sol";
 
 /// @title ServiceEscrow
-contract ServiceEscrow is IServiceEscrow, AccessManaged {
+contract ServiceEscrow is IServiceEscrow, AccessManaged, Pausing {
     using SafeCast for uint256;
     using SafeERC20 for IAttentionCredit;
 
@@ -279,17 +280,15 @@ contract ServiceEscrow is IServiceEscrow, AccessManaged {
 
     /// @inheritdoc IServiceEscrow
     function pauseOrdering() external restricted {
-        _setPaused(true);
+        _settings.paused = true;
+        emit OrderingPausedSet(true, _nextPause());
     }
 
     /// @inheritdoc IServiceEscrow
-    function resumeOrdering() external restricted {
-        _setPaused(false);
-    }
-
-    function _setPaused(bool paused) private {
-        _settings.paused = paused;
-        emit OrderingPausedSet(paused);
+    function resumeOrdering(uint256 pause) external restricted {
+        _requireLatest(pause);
+        _settings.paused = false;
+        emit OrderingPausedSet(false, pause);
     }
 
     /* VIEWS */

@@ -7,6 +7,7 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {Pausing} from "../governance/Pausing.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
 import {IEpochChallenge} from "../interfaces/IEpochChallenge.sol";
@@ -21,7 +22,7 @@ import {CreditDistributor} from "../token/CreditDistributor.sol";
 
 /// @title RateOracle
 /// @notice Creates the distributor, and through it the credit and the fee pool.
-contract RateOracle is IRateOracle, AccessManaged, EIP712 {
+contract RateOracle is IRateOracle, AccessManaged, Pausing, EIP712 {
     using SafeCast for uint256;
 
     /// @dev Everything a proposal is checked against that fits one slot.
@@ -228,17 +229,15 @@ contract RateOracle is IRateOracle, AccessManaged, EIP712 {
 
     /// @inheritdoc IRateOracle
     function pauseProposals() external restricted {
-        _setPaused(true);
+        _state.paused = true;
+        emit ProposalsPausedSet(true, _nextPause());
     }
 
     /// @inheritdoc IRateOracle
-    function resumeProposals() external restricted {
-        _setPaused(false);
-    }
-
-    function _setPaused(bool paused) private {
-        _state.paused = paused;
-        emit ProposalsPausedSet(paused);
+    function resumeProposals(uint256 pause) external restricted {
+        _requireLatest(pause);
+        _state.paused = false;
+        emit ProposalsPausedSet(false, pause);
     }
 
     /// @inheritdoc IRateOracle

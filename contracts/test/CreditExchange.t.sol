@@ -608,7 +608,7 @@ contract CreditExchangeTest is Checks {
     function test_TheGuardianPausesFillingButNotCancelling() public {
         TradeOrder memory order = _order(true, address(_token));
         vm.expectEmit();
-        emit ICreditExchange.TradingPausedSet(true);
+        emit ICreditExchange.TradingPausedSet(true, 1);
         vm.prank(_guardian);
         _exchange.pauseTrading();
         _refused(order, 1_000, abi.encodeWithSelector(ICreditExchange.TradingPaused.selector));
@@ -618,10 +618,10 @@ contract CreditExchangeTest is Checks {
         _exchange.cancelAll();
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, _guardian));
         vm.prank(_guardian);
-        _exchange.resumeTrading();
+        _exchange.resumeTrading(1);
         vm.expectEmit();
-        emit ICreditExchange.TradingPausedSet(false);
-        _exchange.resumeTrading();
+        emit ICreditExchange.TradingPausedSet(false, 1);
+        _exchange.resumeTrading(1);
         order.series = 1;
         _fill(order, 1_000);
     }

@@ -273,7 +273,7 @@ contract CreditLeaseTest is LeaseStage {
 
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.LeasingPaused.selector));
         vm.prank(governor);
-        lease.resumeLeasing();
+        lease.resumeLeasing(1);
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.BadOffer.selector));
         offer.minTake = MIN_TAKE;
         _takeRefused(offer, "", 0, 99, abi.encodeWithSelector(ICreditLease.OfferExpired.selector, 1, block.timestamp));
@@ -1300,7 +1300,7 @@ contract CreditLeaseTest is LeaseStage {
             take(offers[i], AMOUNT, receiptOf(lessee, 2 * AMOUNT, DEMAND));
         }
         vm.expectEmit();
-        emit ICreditLease.LeasingPausedSet(true);
+        emit ICreditLease.LeasingPausedSet(true, 1);
         vm.prank(guardian);
         lease.pauseLeasing();
         isTrue(lease.leasingPaused(), "paused");
@@ -1319,11 +1319,11 @@ contract CreditLeaseTest is LeaseStage {
         );
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        lease.resumeLeasing();
+        lease.resumeLeasing(1);
         vm.expectEmit();
-        emit ICreditLease.LeasingPausedSet(false);
+        emit ICreditLease.LeasingPausedSet(false, 1);
         vm.prank(governor);
-        lease.resumeLeasing();
+        lease.resumeLeasing(1);
         equal(take(offer, AMOUNT, _receipt), 4, "resumed");
     }
 

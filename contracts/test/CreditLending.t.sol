@@ -185,7 +185,7 @@ contract CreditLendingTest is LendingSystem {
         uint256 id = loanOf(1e8, 50_000);
         finaliseStanding(STANDING, 0);
         vm.expectEmit();
-        emit ICreditLending.BorrowingPausedSet(true);
+        emit ICreditLending.BorrowingPausedSet(true, 1);
         vm.prank(guardian);
         lending.pauseBorrowing();
         vm.expectRevert(abi.encodeWithSelector(ICreditLending.BorrowingPaused.selector));
@@ -206,11 +206,11 @@ contract CreditLendingTest is LendingSystem {
 
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        lending.resumeBorrowing();
+        lending.resumeBorrowing(1);
         vm.expectEmit();
-        emit ICreditLending.BorrowingPausedSet(false);
+        emit ICreditLending.BorrowingPausedSet(false, 1);
         vm.prank(governor);
-        lending.resumeBorrowing();
+        lending.resumeBorrowing(1);
         isTrue(!lending.books().paused, "borrowing goes on");
     }
 

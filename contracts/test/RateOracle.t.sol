@@ -7,6 +7,7 @@ import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 
 import {ICreditDistributor} from "../interfaces/ICreditDistributor.sol";
 import {IAttentionCredit} from "../interfaces/IAttentionCredit.sol";
+import {IPausing} from "../interfaces/IPausing.sol";
 import {EpochHeader, InitialParameters, IRateOracle, Proposal} from "../interfaces/IRateOracle.sol";
 import {IFeePool} from "../interfaces/IFeePool.sol";
 import {RateOracle} from "../oracle/RateOracle.sol";
@@ -73,12 +74,30 @@ contract RateOracleTest is System {
         _refused(header, abi.encodeWithSelector(IRateOracle.ProposalsPaused.selector));
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        oracle.resumeProposals();
+        oracle.resumeProposals(1);
         vm.expectEmit();
-        emit IRateOracle.ProposalsPausedSet(false);
+        emit IRateOracle.ProposalsPausedSet(false, 1);
         vm.prank(governor);
-        oracle.resumeProposals();
+        oracle.resumeProposals(1);
         propose(header);
+    }
+
+    function test_AResumptionKeptBackDoesNotEndTheNextPause() public {
+        for (uint256 pause = 1; pause <= 2; ++pause) {
+            vm.prank(guardian);
+            oracle.pauseProposals();
+            equal(oracle.pauses(), pause, "number");
+        }
+        vm.expectRevert(abi.encodeWithSelector(IPausing.WrongPause.selector, 1, 2));
+        vm.prank(governor);
+        oracle.resumeProposals(1);
+        vm.expectRevert(abi.encodeWithSelector(IPausing.WrongPause.selector, 3, 2));
+        vm.prank(governor);
+        oracle.resumeProposals(3);
+        isTrue(oracle.proposalsPaused(), "still paused");
+        vm.prank(governor);
+        oracle.resumeProposals(2);
+        isTrue(!oracle.proposalsPaused(), "resumed");
     }
 
     function test_RevertWhen_AnotherIsPending() public {
@@ -414,7 +433,7 @@ contract RateOracleTest is System {
         else if (which % 8 == 3) oracle.setBond(0);
         else if (which % 8 == 4) oracle.setChallengeWindow(0);
         else if (which % 8 == 5) oracle.pauseProposals();
-        else if (which % 8 == 6) oracle.resumeProposals();
+        else if (which % 8 == 6) oracle.resumeProposals(1);
         else oracle.voidProposal(keccak256("theirs"), stranger, "");
     }
 

@@ -394,11 +394,11 @@ contract ServiceEscrowTest is ServiceStage {
         equal(credit.balanceOf(buyer), FUNDS, "buyer");
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, guardian));
         vm.prank(guardian);
-        escrow.resumeOrdering();
+        escrow.resumeOrdering(1);
         vm.expectEmit();
-        emit IServiceEscrow.OrderingPausedSet(false);
+        emit IServiceEscrow.OrderingPausedSet(false, 1);
         vm.prank(governor);
-        escrow.resumeOrdering();
+        escrow.resumeOrdering(1);
         vm.prank(buyer);
         escrow.placeOrder(1, proposalAt(PRICE));
     }

@@ -282,7 +282,7 @@ def _loans(history: BankHistory) -> None:
     world.send("member1", pool.withdraw(CREDIT, world.address("payee"), member1))
     world.send("member3", pool.redeem(3 * CREDIT * 10**6, member3, member3))
     world.send("guardian", pool.pause_borrowing())
-    world.govern(pool.resume_borrowing())
+    world.govern(pool.resume_borrowing(pool.pauses()))
     world.send("member1", shares_call(pool, "transfer", world.address("payee"), 10**6 * CREDIT))
     world.send("member1", shares_call(pool, "approve", member3, 10**6))
     world.send("member3", shares_call(pool, "redeem", 10**6, member3, member1))
@@ -349,7 +349,7 @@ def _leases(history: BankHistory) -> None:
     world.send("payee", lease.repay(3, lease.owed_on(3) - 100_000))  # some of the rent, with its fee
     world.send("member1", lease.forgive(3))
     world.send("guardian", lease.pause_leasing())
-    world.govern(lease.resume_leasing())
+    world.govern(lease.resume_leasing(lease.pauses()))
     other, _ = history.offer("member1", salt=3)
     world.send("member1", lease.cancel(other))
     history.offers = {"taken": lease.hash_offer(offer), "cancelled": lease.hash_offer(other)}

@@ -122,7 +122,7 @@ def make_service_history(connection: Connection, folder: Path) -> History:
     market.send(BUYER, escrow.cancel(market.place(BUYER)))
     market.lapse(market.place(OTHER), market.delivered(OTHER), market.contested(1), market.disputed(), asked)
     market.send("guardian", escrow.pause_ordering())
-    history.world.govern(escrow.resume_ordering())
+    history.world.govern(escrow.resume_ordering(escrow.pauses()))
     market.send(OFFERER, escrow.set_stock(1, 7))
 
     market.place(BUYER)

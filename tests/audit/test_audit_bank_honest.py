@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 from tests.audit.bank_history import CREDIT, DEMAND, BankHistory
 from tests.audit.spoil import audit, failed
 from timebank_chain.audit import CHECKS
-from timebank_chain.audit.governance import GUARDIAN_ROLE, PUBLIC_ROLE
+from timebank_chain.audit.role_book import PUBLIC_ROLE
 
 
 def test_embedded_history_is_green_with_raw_records(embedded_bank_history: BankHistory) -> None:
@@ -68,17 +68,6 @@ def test_an_earlier_block_can_be_audited(bank_history: BankHistory) -> None:
     report = audit(bank_history, to_block=last)
     assert failed(report) == []
     assert failed(audit(bank_history)) == []
-
-
-@pytest.mark.anvil
-def test_a_setting_given_to_another_role_is_said(bank_history: BankHistory) -> None:
-    world = bank_history.world
-    selector = keccak(text="setIncomeFee(uint16)")[:4]
-    bank = world.timebank.time_bank.address
-    world.govern(world.timebank.access_manager.set_function_role(bank, [selector], GUARDIAN_ROLE))
-    report = audit(bank_history)
-    assert failed(report) == []
-    assert "TimeBank.setIncomeFee is role 2's, not role 1's as at the deployment" in report.check("A19").notes
 
 
 @pytest.mark.anvil

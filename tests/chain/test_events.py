@@ -43,10 +43,8 @@ WITHOUT_CLASS = {
     "ContractURIUpdated",
     "EIP712DomainChanged",
     "RoleAdminChanged",
-    "RoleGrantDelayChanged",
     "RoleGuardianChanged",
     "RoleLabel",
-    "TargetAdminDelayUpdated",
     "TargetClosed",
 }
 

@@ -314,8 +314,8 @@ class TestGovernance:
             world.propose(world.make_epoch({world.address("member1"): 5}).header)
         world.send("member1", timebank.attention_credit.transfer(world.address("payee"), 5))
         with pytest.raises(AccessManagedUnauthorized):
-            world.send("guardian", timebank.rate_oracle.resume_proposals())
-        world.govern(timebank.rate_oracle.resume_proposals())
+            world.send("guardian", timebank.rate_oracle.resume_proposals(timebank.rate_oracle.pauses()))
+        world.govern(timebank.rate_oracle.resume_proposals(timebank.rate_oracle.pauses()))
         world.run_epoch({world.address("member1"): 5})
 
 

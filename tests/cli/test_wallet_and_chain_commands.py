@@ -38,9 +38,12 @@ from tests.chain_fixtures import free_port
 from tests.published import finalise, identity, propose, publish_next
 from tests.world import SIGNERS, World, deploy_world
 from timebank_chain.artifacts import load_artifact
+from timebank_chain.chain.access_manager import AccessManager
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
+from timebank_chain.chain.reverts import WrongPause
 from timebank_chain.cli import chain, main, wallet
+from timebank_chain.cli.writes import format_ether, parse_ether
 from timebank_chain.config import (
     ENV_DEPLOYMENT,
     ENV_EPOCHS,
@@ -51,6 +54,7 @@ from timebank_chain.config import (
     ENV_RPC_URL,
 )
 from timebank_chain.epoch.evidence import AccountEvidence
+from timebank_chain.errors import UsageError
 from timebank_chain.units import format_rate
 from timebank_chain.valuation.policy import load_policy, policy_call, policy_hash
 
@@ -399,6 +403,25 @@ class TestChain:
         again = run("chain", "resume", *sender("governor"), "--yes", "--json").document
         assert (again["state"], again["sent"]) == ("unchanged", False)
 
+    def test_a_resumption_kept_back_does_not_end_the_next_pause(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        oracle, guardian = world.timebank.rate_oracle, [*sender("guardian"), "--yes"]
+        resume = ["chain", "resume", *sender("governor"), "--yes", "--json"]
+        assert run("chain", "pause", *guardian).code == 0
+        first = run(*resume).document
+        assert (first["state"], first["pause"]) == ("scheduled", 1)
+        world.connection.advance_time(601)
+        # Another danger appears.
+        assert run("chain", "pause", *guardian).code == 0
+        second = run(*resume).document
+        assert (second["state"], second["pause"]) == ("scheduled", 2), "it waits from the start"
+        assert oracle.proposals_paused()
+        with pytest.raises(WrongPause, match="pause 1 was meant, but the latest is 2"):
+            world.send("governor", world.timebank.access_manager.execute(oracle.resume_proposals(1)))
+        world.connection.advance_time(601)
+        assert run(*resume).document["state"] == "done"
+        assert not oracle.proposals_paused()
+
     def test_bond_and_window(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed
         oracle = world.timebank.rate_oracle
@@ -418,8 +441,83 @@ class TestChain:
             refused = run("chain", "set-window", text, *governor)
             assert refused.code == 2, text
             assert words in refused.out + refused.err
-        for text in ("-1", "0.0000000000000000001", "much", "1e30"):
+        for text in (
+            "-1",
+            "0.0000000000000000001",
+            "much",
+            "1e30",
+            "nan",
+            "1e999999",
+            "79228162514.264337593543950336",
+        ):
             assert run("chain", "set-bond", text, *governor).code == 2, text
+
+    def test_the_largest_bond_is_read_to_the_last_wei(self, deployed: tuple[Path, World]) -> None:
+        _, world = deployed
+        self.govern(world, "set-bond", "79228162514.264337593543950335")
+        assert world.timebank.rate_oracle.bond_wei() == 2**96 - 1
+
+    def test_a_closed_contract_says_who_opens_it(self, deployed: tuple[Path, World]) -> None:
+        """The contract itself only says that nobody may, whoever asks."""
+        _, world = deployed
+        manager, oracle = world.timebank.access_manager, world.timebank.rate_oracle
+        assert run("chain", "status", "--json").document["closed"] == []
+        self.govern_call(world, manager, oracle.address, closed=True)
+        for command, role in (("pause", "guardian"), ("set-rate", "governor"), ("set-rate", "stranger")):
+            arguments = ["5"] if command == "set-rate" else []
+            refused = run("chain", command, *arguments, *sender(role), "--yes", "--json").error
+            assert refused["code"] == "ContractClosed"
+            assert "RateOracle is closed" in refused["message"]
+            assert f"AccessManager.setTargetClosed({oracle.address}, false)" in refused["hint"]
+        assert run("chain", "status", "--json").document["closed"] == ["RateOracle"]
+        assert any(
+            line.split() == ["closed", "RateOracle"] for line in run("chain", "status").out.splitlines()
+        )
+        # The others are as open as before, also to the sentence for who lacks the role.
+        refused = run("chain", "set-float", "9", *sender("stranger"), "--yes", "--json").error
+        assert refused["code"] == "AccessManagedUnauthorized"
+        self.govern_call(world, manager, oracle.address, closed=False)
+        assert run("chain", "pause", *sender("guardian"), "--yes").code == 0
+
+    def govern_call(self, world: World, manager: AccessManager, target: str, *, closed: bool) -> None:
+        world.govern(manager._write("setTargetClosed", target=target, closed=closed))
+
+    def test_roles_in_one_hand_are_warned_of(self, home: Path) -> None:
+        own = SIGNERS["deployer"].address
+        one = run(*DEPLOY, "--governor", own, "--governance-delay", "0s", "--dry-run")
+        assert one.code == 0, one.err
+        said = [line for line in one.err.splitlines() if line.startswith("warning: ")]
+        assert [line.removeprefix("warning: ").split(":")[0] for line in said] == [
+            "the governor is the deployer, which stays administrator",
+            "the guardian is the governor",
+            "the canceller is the governor",
+            "the registrar is the canceller",
+            "without a governance delay changes take effect at once",
+        ]
+        body = run(*DEPLOY, "--governor", own, "--governance-delay", "0s", "--dry-run", "--json")
+        assert [f"warning: {text}" for text in body.document["warnings"]] == said
+        assert body.err == ""
+
+    def test_roles_in_several_hands_are_not(self, home: Path) -> None:
+        apart = [
+            part
+            for role in ("guardian", "registrar", "canceller")
+            for part in (f"--{role}", SIGNERS[role].address)
+        ]
+        done = run(*DEPLOY, *apart, "--deployment", home / "apart.json", "--yes", "--json")
+        assert done.document["warnings"] == []
+        pair = [
+            *apart,
+            "--guardian",
+            SIGNERS["canceller"].address,
+            "--registrar",
+            SIGNERS["governor"].address,
+        ]
+        warnings = run(*DEPLOY, *pair, "--dry-run", "--json").document["warnings"]
+        assert [text.split(":")[0] for text in warnings] == [
+            "the guardian is the canceller",
+            "the registrar is the governor",
+        ]
 
     def test_cancel(self, deployed: tuple[Path, World]) -> None:
         _, world = deployed
@@ -684,3 +782,14 @@ def test_every_command_has_an_example() -> None:
             text = run(noun, name, "--help").out
             assert "Example: timebank" in text, (noun, name)
             assert "--json" in text, (noun, name)
+
+
+@pytest.mark.parametrize("wei", [0, 1, 10**19, 2**96 - 1, 2**256 - 1])
+def test_coins_are_read_as_they_are_written(wei: int) -> None:
+    assert parse_ether(format_ether(wei)) == wei
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e-19", "1e999999", str(2**256)])
+def test_what_is_no_amount_of_coins_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--budget: not an amount of coins"):
+        parse_ether(text, "--budget")

@@ -520,7 +520,7 @@ def test_waits_while_proposals_are_paused(stage: Stage) -> None:
     stage.world.send("guardian", oracle.pause_proposals())
     daemon = stage.daemon()
     assert daemon.tick().did is Did.PAUSED
-    stage.world.govern(oracle.resume_proposals())
+    stage.world.govern(oracle.resume_proposals(oracle.pauses()))
     assert daemon.tick().did is Did.PROPOSED
 
 

@@ -113,7 +113,9 @@ def test_a_failed_look_keeps_no_epoch_from_being_closed(
     daemon = owing.daemon()
     with capture_logs() as logs:
         assert daemon.tick().did is Did.PAUSED
-        owing.world.govern(owing.world.timebank.rate_oracle.resume_proposals())
+        owing.world.govern(
+            owing.world.timebank.rate_oracle.resume_proposals(owing.world.timebank.rate_oracle.pauses())
+        )
         assert daemon.tick().did is Did.PROPOSED
     assert [entry["event"] for entry in logs].count("the bank is tended later") == 1
     monkeypatch.undo()
@@ -178,7 +180,7 @@ def test_income_is_collected_after_every_epoch(owing: Stage) -> None:
     tend(daemon)
     world.send("payee", timebank.attention_credit.transfer(timebank.time_bank.address, 7))
     assert daemon.tick().did is Did.PAUSED
-    world.govern(timebank.rate_oracle.resume_proposals())
+    world.govern(timebank.rate_oracle.resume_proposals(timebank.rate_oracle.pauses()))
     owing.run_until(daemon, 2)
     assert kinds(owing) == [*KINDS, "collect"]
     assert timebank.time_bank.collectable() == 0

@@ -258,10 +258,12 @@ class Pair:
         self._pay_gas(role, self.same(role, call, lambda _: self.spec.pause_trading(caller)))
         if self.spec.trading_paused:  # a fill must be refused, then the governor lets it go on
             self.fill()
-            call = self.exchange.resume_trading()
-            self._pay_gas(role, self.same(role, call, lambda _: self.spec.resume_trading(caller)))
+            call = self.exchange.resume_trading(self.exchange.pauses())
+            self._pay_gas(
+                role, self.same(role, call, lambda _: self.spec.resume_trading(caller, self.spec.pauses))
+            )
             self.world.govern(call)
-            self.spec.resume_trading(self.world.address("governor"))
+            self.spec.resume_trading(self.world.address("governor"), self.spec.pauses)
 
     def set_fee(self) -> None:
         fee = self.random.choice((0, 29, 30, 30, 31, 100))

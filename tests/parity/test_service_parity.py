@@ -170,13 +170,13 @@ class Walk:
             caller = guardian if self.draw.random() < 0.9 else self.draw.choice(self.members)
             return "pauseOrdering", caller, (), "pause_ordering", (), False
         caller = governor if self.draw.random() < 0.9 else self.draw.choice((guardian, *self.members))
+        pause = self.spec.pauses - self.draw.choice((0, 0, 0, 1))
         if caller == governor:
-            data = encode(
-                "AccessManager", "schedule", self.address, encode("ServiceEscrow", "resumeOrdering"), 0
-            )
+            resume = encode("ServiceEscrow", "resumeOrdering", pause)
+            data = encode("AccessManager", "schedule", self.address, resume, 0)
             assert self.evm.call(governor, self.manager_address, data).succeeded
             self.evm.next_block(self.governance_delay)
-        return "resumeOrdering", caller, (), "resume_ordering", (), False
+        return "resumeOrdering", caller, (pause,), "resume_ordering", (pause,), False
 
     def act(self, order: Order) -> tuple[str, str, tuple[Any, ...], str, tuple[Any, ...], bool]:
         draw, number = self.draw, self.order_id

@@ -177,7 +177,9 @@ def test_refuses_in_the_contracts_order() -> None:
     order = replace(order, sells_credits=False, token=ZERO_ADDRESS)
     exchange.pause_trading(GUARDIAN)
     refused(exchange, "TradingPaused", replace(order, amount=0), 0)
-    exchange.resume_trading(GOVERNOR)
+    with pytest.raises(Reverted, match=r"WrongPause\(0, 1\)"):
+        exchange.resume_trading(GOVERNOR, 0)
+    exchange.resume_trading(GOVERNOR, exchange.pauses)
     refused(exchange, "NoPrice", replace(order, amount=0), 0, CREDITS, 0)
     refused(exchange, "NoPrice", replace(order, credits=0), 0, 0, AMOUNT)
     refused(exchange, "TokenIsCredit", replace(order, token=CREDIT), 0, CREDIT)
@@ -248,7 +250,7 @@ def test_settings_are_by_role_and_bounded() -> None:
     with pytest.raises(Reverted, match="AccessManagedUnauthorized"):
         exchange.pause_trading(GOVERNOR)
     with pytest.raises(Reverted, match="AccessManagedUnauthorized"):
-        exchange.resume_trading(GUARDIAN)
+        exchange.resume_trading(GUARDIAN, exchange.pauses)
     with pytest.raises(Reverted, match=r"TradeFeeTooHigh\(501, 500\)"):
         exchange.set_trade_fee(GOVERNOR, 501)
     exchange.set_trade_fee(GOVERNOR, 500)

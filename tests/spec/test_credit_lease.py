@@ -291,7 +291,7 @@ def test_take_refuses_in_the_contracts_order(stage: Stage) -> None:
             stage.take(offer, amount, receipt, valid=valid)
 
     refused("LeasingPaused")
-    stage.lease.resume_leasing(GOVERNOR)
+    stage.lease.resume_leasing(GOVERNOR, stage.lease.pauses)
     refused("BadOffer")
     offer = replace(offer, min_take=MIN_TAKE)
     refused("OfferExpired", 1, START)
@@ -710,7 +710,7 @@ def test_settings_are_the_roles_and_bounded(stage: Stage) -> None:
     with stage.refused("AccessManagedUnauthorized", GOVERNOR):
         stage.lease.pause_leasing(GOVERNOR)
     with stage.refused("AccessManagedUnauthorized", GUARDIAN):
-        stage.lease.resume_leasing(GUARDIAN)
+        stage.lease.resume_leasing(GUARDIAN, stage.lease.pauses)
     with stage.refused("LeaseFeeTooHigh", 2_001, 2_000):
         stage.lease.set_lease_fee(GOVERNOR, 2_001)
     with pytest.raises(Reverted, match="LeaseFeeTooHigh"):
@@ -913,7 +913,7 @@ class LeaseMachine(RuleBasedStateMachine):
             offer, amount = self.wish(data)
             stage.lease.pause_leasing(GUARDIAN)
             assert not self.call(lambda: stage.take(offer, amount, 1, caller=caller))
-            stage.lease.resume_leasing(GOVERNOR)
+            stage.lease.resume_leasing(GOVERNOR, stage.lease.pauses)
 
     @rule(seconds=st.integers(1, 3 * DAY), income=st.integers(0, 10**9))
     def wait(self, seconds: int, income: int) -> None:

@@ -364,7 +364,7 @@ def test_borrowing_is_refused_in_the_contracts_order(world: World) -> None:
     pool.pause_borrowing(GUARDIAN)
     refused(borrow(1, STRANGER), "NotBorrower", receipt, STRANGER, BORROWER)
     refused(borrow(10**7), "BorrowingPaused")
-    pool.resume_borrowing(GOVERNOR)
+    pool.resume_borrowing(GOVERNOR, pool.pauses)
     refused(borrow(10**7), "NotEnoughCash", 10**7, 10**6)
     refused(borrow(9_999), "LoanTooSmall", 9_999, 10_000)
     refused(borrow(10**6), "PledgeTooSmall", receipt, 10**6, 90_000)
@@ -497,7 +497,7 @@ def test_borrowing_on_standing_is_refused_in_the_contracts_order(world: World) -
     pool.pause_borrowing(GUARDIAN)
     refused(lambda: world.borrow_on_standing(0), "ZeroAmount")
     refused(lambda: world.borrow_on_standing(1, root=OTHER_ROOT), "BorrowingPaused")
-    pool.resume_borrowing(GOVERNOR)
+    pool.resume_borrowing(GOVERNOR, pool.pauses)
     refused(
         lambda: world.borrow_on_standing(1, account=SUPPLIER, root=OTHER_ROOT),
         "NotAccountHolder", SUPPLIER, BORROWER,
@@ -739,7 +739,11 @@ def test_the_incentive_keeps_its_bound(world: World) -> None:
 def test_settings_need_roles(world: World) -> None:
     refused(lambda: world.pool.set_risk(GUARDIAN, RISK, now=world.now), "AccessManagedUnauthorized", GUARDIAN)
     refused(lambda: world.pool.pause_borrowing(GOVERNOR), "AccessManagedUnauthorized", GOVERNOR)
-    refused(lambda: world.pool.resume_borrowing(GUARDIAN), "AccessManagedUnauthorized", GUARDIAN)
+    refused(
+        lambda: world.pool.resume_borrowing(GUARDIAN, world.pool.pauses),
+        "AccessManagedUnauthorized",
+        GUARDIAN,
+    )
 
 
 @pytest.mark.parametrize("rate", [adaptive_rate.MIN_RATE_AT_TARGET - 1, adaptive_rate.MAX_RATE_AT_TARGET + 1])

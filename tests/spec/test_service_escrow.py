@@ -20,7 +20,7 @@
     contest, rule: parts within bounds
     fee: of the day of the order, rounded up; the odd micro-credit of a default split is the buyer's
     rate: sides of settled orders, 1 to 5, once each
-    settings: by role, bounded; pausing stops new orders and nothing else
+    settings: by role, bounded; pausing stops new orders, counters and acceptances, nothing else
 """
 
 from __future__ import annotations
@@ -392,7 +392,7 @@ def test_ordering_is_refused_in_order() -> None:
     refuses("ERC20InsufficientAllowance", ESCROW, PRICE - 1, PRICE)
     escrow.pause_ordering(GUARDIAN)
     refuses("OrderingPaused", number=2)
-    escrow.resume_ordering(GOVERNOR)
+    escrow.resume_ordering(GOVERNOR, escrow.pauses)
     escrow.credit.approve(BUYER, ESCROW, PRICE)
     escrow.place_order(BUYER, 1, PROPOSAL, now=START + DAY)
 
@@ -514,6 +514,6 @@ def test_settings_are_by_role_and_bounded() -> None:
     refused(escrow, "AccessManagedUnauthorized", (BUYER,), "set_service_fee", BUYER, 1)
     refused(escrow, "ServiceFeeTooHigh", (1_001, 1_000), "set_service_fee", GOVERNOR, 1_001)
     refused(escrow, "AccessManagedUnauthorized", (GOVERNOR,), "pause_ordering", GOVERNOR)
-    refused(escrow, "AccessManagedUnauthorized", (GUARDIAN,), "resume_ordering", GUARDIAN)
+    refused(escrow, "AccessManagedUnauthorized", (GUARDIAN,), "resume_ordering", GUARDIAN, 1)
     with pytest.raises(Reverted, match="ServiceFeeTooHigh"):
         build(1_001)

@@ -2,41 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from timebank_chain.audit.case import AuditCase
-from timebank_chain.audit.replay import GOVERNED, ZERO_ADDRESS
+from timebank_chain.audit.replay import GOVERNED, PAUSED_SET, ZERO_ADDRESS, pauses_of
 from timebank_chain.audit.report import Check, Tally
-from timebank_chain.audit.storage_root import keccak
-
-#: OpenZeppelin's role of everybody.
-PUBLIC_ROLE = (1 << 64) - 1
-
-GOVERNOR_ROLE = 1
-GUARDIAN_ROLE = 2
-
-#: (contract, role) -> functions of the float, the bank and the market that only it may call.
-RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
-    ("RateFloat", GOVERNOR_ROLE): ("setFloat(uint64)",),
-    ("TimeBank", GOVERNOR_ROLE): (
-        "addTerm(uint32,uint16,uint16)",
-        "setTermOpen(uint16,bool)",
-        "setIncomeFee(uint16)",
-        "setReleaseTime(uint24)",
-    ),
-    ("CreditLending", GOVERNOR_ROLE): (
-        "setRisk((uint16,uint16,uint16,uint16,uint16,uint16,uint32,uint32,uint64))",
-        "resumeBorrowing()",
-    ),
-    ("CreditLending", GUARDIAN_ROLE): ("pauseBorrowing()",),
-    ("CreditLease", GOVERNOR_ROLE): ("setLeaseFee(uint16)", "resumeLeasing()"),
-    ("CreditLease", GUARDIAN_ROLE): ("pauseLeasing()",),
-    ("CreditExchange", GOVERNOR_ROLE): ("setTradeFee(uint16)", "resumeTrading()"),
-    ("CreditExchange", GUARDIAN_ROLE): ("pauseTrading()",),
-    ("ServiceEscrow", GOVERNOR_ROLE): ("setServiceFee(uint16)", "resumeOrdering()"),
-    ("ServiceEscrow", GUARDIAN_ROLE): ("pauseOrdering()",),
-}
+from timebank_chain.audit.roles import check_roles
 
 #: Events by which settings of the float, the bank and the market change.
 BANK_SETTINGS = frozenset(
@@ -76,6 +45,13 @@ def check_parameters(case: AuditCase) -> Check:
     }
     for (contract, view), value in expected.items():
         tally.equal(f"{contract}.{view}", value, call(contract, view), _SILENT)
+    for contract in PAUSED_SET:
+        pauses = pauses_of(case.evidence.events, contract)
+        for number, event in enumerate(pauses, start=1):
+            tally.equal(
+                f"{event.where}, pause", number, int(event.args["pause"]), "pauses are not counted on"
+            )
+        tally.equal(f"{contract}.pauses", len(pauses), call(contract, "pauses"), _SILENT)
     everyone = {signer for _, (signers, _) in ledger.quorum.values for signer in signers}
     for signer in sorted(everyone):
         tally.equal(
@@ -104,7 +80,7 @@ def check_parameters(case: AuditCase) -> Check:
             call(contract, "authority"),
             "another manager rules the contract than the events say",
         )
-    roles = _check_roles(case, tally)
+    roles, role_changes = check_roles(case, tally)
     changes = sum(
         max(0, len(line.values) - 1)
         for line in (ledger.policy, ledger.rate, ledger.quorum, ledger.bond, ledger.window, ledger.fee_bps)
@@ -116,6 +92,7 @@ def check_parameters(case: AuditCase) -> Check:
         and event.transaction != case.deployment.contracts[event.contract].creation_transaction
         for event in case.evidence.events
     )
+    changes += role_changes
     tally.evidence.update(
         rate_q24=ledger.rate.last, threshold=threshold, signers=list(members), changes=changes
     )
@@ -123,60 +100,6 @@ def check_parameters(case: AuditCase) -> Check:
         f"{len(expected) + len(GOVERNED) + 2} parameters, {roles} roles and permissions,"
         f" {changes} changes since deployment"
     )
-
-
-def _check_roles(case: AuditCase, tally: Tally) -> int:
-    """Check who has which role and which role may call what; nothing restricted may be open to all."""
-    evidence, call = case.evidence, case.evidence.call
-    holders: dict[tuple[int, str], int] = {}
-    roles_of: dict[tuple[str, bytes], int] = {}
-    closed: dict[str, bool] = {}
-    for event in evidence.events:
-        if event.contract != "AccessManager":
-            continue
-        args = event.args
-        if event.name == "RoleGranted" and args["newMember"]:
-            holders[int(args["roleId"]), args["account"]] = int(args["since"])
-        elif event.name == "RoleRevoked":
-            holders[int(args["roleId"]), args["account"]] = 0
-        elif event.name == "TargetFunctionRoleUpdated":
-            roles_of[args["target"], args["selector"]] = int(args["roleId"])
-        elif event.name == "TargetClosed":
-            closed[args["target"]] = bool(args["closed"])
-    for (role, account), since in holders.items():
-        tally.equal(
-            f"AccessManager, role {role} of {account}, since",
-            since,
-            call("AccessManager", "getAccess", role, account)[0],
-            "a role was given or taken without an event",
-        )
-    for (target, selector), role in roles_of.items():
-        where = f"AccessManager, function 0x{selector.hex()} of {target}"
-        found = call("AccessManager", "getTargetFunctionRole", target, selector)
-        tally.equal(f"{where}, role", role, found, "who may call it was changed without an event")
-        tally.require(found != PUBLIC_ROLE, where, "a role", "open to everybody", "anybody may govern this")
-    for target, shut in closed.items():
-        found = call("AccessManager", "isTargetClosed", target)
-        tally.equal(
-            f"AccessManager, {target} closed", shut, found, "it was opened or closed without an event"
-        )
-    _check_restricted(case, tally, roles_of)
-    tally.evidence["roles"] = [
-        {"role": role, "account": account} for (role, account), since in sorted(holders.items()) if since
-    ]
-    return len(holders) + len(roles_of) + len(closed)
-
-
-def _check_restricted(case: AuditCase, tally: Tally, roles_of: Mapping[tuple[str, bytes], int]) -> None:
-    """Check that each function that governs the float and the bank was given to a role."""
-    for (contract, role), signatures in RESTRICTED.items():
-        for signature in signatures:
-            name = f"{contract}.{signature.partition('(')[0]}"
-            found: Any = roles_of.get((case.evidence.address(contract), keccak(signature.encode())[:4]))
-            if found is None:
-                tally.fail(name, f"role {role}", "no role", "nobody but the administrator can govern this")
-            elif found != role:
-                tally.note(f"{name} is role {found}'s, not role {role}'s as at the deployment")
 
 
 def check_bonds(case: AuditCase) -> Check:

@@ -18,6 +18,15 @@ from timebank_chain.spec.rate_float import Floating
 
 ZERO_ADDRESS = "0x" + "0" * 40
 
+#: Contracts that can be paused, and the event by which they are, and by which a pause ends.
+PAUSED_SET: Mapping[str, str] = {
+    "RateOracle": "ProposalsPausedSet",
+    "CreditLending": "BorrowingPausedSet",
+    "CreditLease": "LeasingPausedSet",
+    "CreditExchange": "TradingPausedSet",
+    "ServiceEscrow": "OrderingPausedSet",
+}
+
 #: Contracts that ask the access manager who may govern them.
 GOVERNED = (
     "RateOracle",
@@ -581,6 +590,15 @@ def _bond_set(ledger: Ledger, event: Event) -> None:
 
 def _window_set(ledger: Ledger, event: Event) -> None:
     ledger.window.set(event.position, int(event.args["challengeWindow"]))
+
+
+def pauses_of(events: Iterable[Event], contract: str) -> list[Event]:
+    """Return the events by which a contract was paused, oldest first: the first has the number 1."""
+    return [
+        one
+        for one in events
+        if one.contract == contract and one.name == PAUSED_SET.get(contract) and one.args["paused"]
+    ]
 
 
 def _paused_set(ledger: Ledger, event: Event) -> None:

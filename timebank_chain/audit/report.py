@@ -59,6 +59,8 @@ class Check:
         How many there are in all.
     notes
         What a reader should know although nothing is wrong.
+    warnings
+        What a reader must know although it broke no rule: said again beside the verdict.
     evidence
         Numbers behind the outcome, for programs.
     """
@@ -70,6 +72,7 @@ class Check:
     differences: tuple[Difference, ...] = ()
     difference_count: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,6 +99,7 @@ class Tally:
         self._differences: list[Difference] = []
         self._count = 0
         self._notes: list[str] = []
+        self._warnings: list[str] = []
         self.evidence: dict[str, Any] = {}
 
     def fail(self, where: str, expected: object, found: object, meaning: str) -> None:
@@ -129,6 +133,10 @@ class Tally:
         """Say something that is not a fault."""
         self._notes.append(text)
 
+    def warn(self, text: str) -> None:
+        """Say something that is not a fault, and that nobody may miss."""
+        self._warnings.append(text)
+
     @property
     def clean(self) -> bool:
         """Whether no difference was recorded so far."""
@@ -151,6 +159,7 @@ class Tally:
             differences=tuple(self._differences),
             difference_count=self._count,
             notes=tuple(self._notes),
+            warnings=tuple(self._warnings),
             evidence=self.evidence,
         )
 
@@ -178,11 +187,20 @@ class AuditReport:
         return tuple(check for check in self.checks if check.status == "failed")
 
     @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """What broke no rule and must be known: the number of the check, and the sentence."""
+        return tuple((check.number, text) for check in self.checks for text in check.warnings)
+
+    @property
     def verdict(self) -> str:
         """One line: what the whole comes to."""
         skipped = [check.number for check in self.checks if check.status == "not checked"]
         passed = sum(check.status == "ok" for check in self.checks)
         tail = f"; not checked: {', '.join(skipped)}" if skipped else ""
+        if self.warnings:
+            numbers = ", ".join(dict.fromkeys(number for number, _ in self.warnings))
+            plural = "" if len(self.warnings) == 1 else "s"
+            tail += f"; {len(self.warnings)} warning{plural}: {numbers}"
         if self.ok:
             return f"GREEN: {passed} of {len(self.checks)} checks passed, none failed{tail}"
         names = ", ".join(f"{check.number} ({check.name})" for check in self.failed)
@@ -218,6 +236,7 @@ class AuditReport:
             "from_block": self.from_block,
             "to_block": self.to_block,
             "failed": [check.number for check in self.failed],
+            "warnings": [{"number": number, "text": text} for number, text in self.warnings],
             "checks": [_check_body(check) for check in self.checks],
         }
 
@@ -235,6 +254,7 @@ def _check_body(check: Check) -> dict[str, Any]:
             for d in check.differences
         ],
         "notes": list(check.notes),
+        "warnings": list(check.warnings),
         "evidence": dict(check.evidence),
     }
 

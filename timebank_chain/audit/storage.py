@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from timebank_chain.audit.case import AuditCase
 from timebank_chain.audit.challenge_book import TREES
-from timebank_chain.audit.replay import ZERO_ADDRESS
+from timebank_chain.audit.replay import ZERO_ADDRESS, pauses_of
 from timebank_chain.audit.report import Check, Tally
 from timebank_chain.audit.storage_root import keccak, mapping_slot, storage_root, string_slots
 from timebank_chain.spec.epoch_challenge import commitment_of
@@ -233,7 +233,10 @@ def _number(data: bytes) -> int:
 def _authority(case: AuditCase, contract: str) -> Slots:
     line = case.ledger.authority.get(contract)
     manager = "" if line is None else line.last or ""
-    return {_slot(contract, "_authority"): (int(manager or "0x0", 16), "authority")}
+    # Contracts that can be paused keep the number of their pauses beside it, after the manager's flag.
+    pauses = len(pauses_of(case.evidence.events, contract))
+    word = int(manager or "0x0", 16) | pauses << 168
+    return {_slot(contract, "_authority"): (word, "authority, number of pauses" if pauses else "authority")}
 
 
 def _credit(case: AuditCase) -> Slots:

@@ -328,6 +328,7 @@ class BorrowingPausedSet(Event):
     """The guardian stopped borrowing, or the governor allowed it again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "CreditLending"
 
 
@@ -422,6 +423,7 @@ class LeasingPausedSet(Event):
     """The guardian stopped leasing, or the governor allowed it again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "CreditLease"
 
 

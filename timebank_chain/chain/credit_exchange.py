@@ -14,8 +14,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3.types import BlockIdentifier
 
-from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.pausing import Pausing
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.transactions import Call
 from timebank_chain.chain.typed_data import MessageType
@@ -184,7 +184,7 @@ class OrderStatus:
     allowance: int
 
 
-class CreditExchange(ContractClient):
+class CreditExchange(Pausing):
     """Members exchange credits for tokens and coin by signed orders."""
 
     NAME: ClassVar[str] = "CreditExchange"
@@ -293,6 +293,6 @@ class CreditExchange(ContractClient):
         """Propose stopping the filling of orders (guardian)."""
         return self._write("pauseTrading")
 
-    def resume_trading(self) -> Call:
-        """Propose allowing the filling of orders again (governor)."""
-        return self._write("resumeTrading")
+    def resume_trading(self, pause: int) -> Call:
+        """Propose allowing the filling of orders again, by ending the pause of this number (governor)."""
+        return self._write("resumeTrading", pause=pause)

@@ -15,8 +15,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3.types import BlockIdentifier
 
-from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.pausing import Pausing
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.transactions import Call
 from timebank_chain.chain.typed_data import MessageType
@@ -194,7 +194,7 @@ class Lease:
         )
 
 
-class CreditLease(ContractClient):
+class CreditLease(Pausing):
     """Members lend each other credits for rent, on a receipt or on standing."""
 
     NAME: ClassVar[str] = "CreditLease"
@@ -326,6 +326,6 @@ class CreditLease(ContractClient):
         """Propose stopping the taking of offers (guardian)."""
         return self._write("pauseLeasing")
 
-    def resume_leasing(self) -> Call:
-        """Propose allowing the taking of offers again (governor)."""
-        return self._write("resumeLeasing")
+    def resume_leasing(self, pause: int) -> Call:
+        """Propose allowing the taking of offers again, by ending the pause of this number (governor)."""
+        return self._write("resumeLeasing", pause=pause)

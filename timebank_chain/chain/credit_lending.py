@@ -11,7 +11,7 @@ from eth_utils.address import to_checksum_address
 from web3.types import BlockIdentifier
 
 from timebank_chain.chain.bank_plan import RiskPlan
-from timebank_chain.chain.contract import ContractClient
+from timebank_chain.chain.pausing import Pausing
 from timebank_chain.chain.transactions import Call
 from timebank_chain.epoch.leaves import AccountLeaf
 from timebank_chain.units import MicroCredit
@@ -63,7 +63,7 @@ class StandingLoan:
     lost_by_reserve: MicroCredit
 
 
-class CreditLending(ContractClient):
+class CreditLending(Pausing):
     """Lends credits against receipts, or on proven standing; suppliers hold ERC-4626 shares."""
 
     NAME: ClassVar[str] = "CreditLending"
@@ -248,9 +248,9 @@ class CreditLending(ContractClient):
         """Propose stopping borrowing (guardian)."""
         return self._write("pauseBorrowing")
 
-    def resume_borrowing(self) -> Call:
-        """Propose allowing borrowing again (governor)."""
-        return self._write("resumeBorrowing")
+    def resume_borrowing(self, pause: int) -> Call:
+        """Propose allowing borrowing again, by ending the pause of this number (governor)."""
+        return self._write("resumeBorrowing", pause=pause)
 
 
 def yearly_bps(rate_per_second: int) -> int:

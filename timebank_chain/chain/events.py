@@ -350,6 +350,7 @@ class ProposalsPausedSet(Event):
     """The guardian stopped proposals, or the governor allowed them again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "RateOracle"
 
 
@@ -424,6 +425,26 @@ class TargetFunctionRoleUpdated(Event):
     CONTRACT: ClassVar[str] = "AccessManager"
 
 
+@dataclass(frozen=True, slots=True)
+class RoleGrantDelayChanged(Event):
+    """Who is given a role waits ``delay`` seconds for it, which holds from ``since`` (Unix seconds) on."""
+
+    role_id: int
+    delay: int
+    since: int
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAdminDelayUpdated(Event):
+    """A contract's rules change after ``delay`` seconds at least, from ``since`` (Unix seconds) on."""
+
+    target: ChecksumAddress
+    delay: int
+    since: int
+    CONTRACT: ClassVar[str] = "AccessManager"
+
+
 #: Every event with a class. What the ABIs declare beyond these moves nothing of ours (role labels,
 #: EIP-712 domain changes that our contracts never make, ...); a test lists and pins the difference.
 EVENTS: tuple[type[Event], ...] = (
@@ -465,6 +486,8 @@ EVENTS: tuple[type[Event], ...] = (
     RoleGranted,
     RoleRevoked,
     TargetFunctionRoleUpdated,
+    RoleGrantDelayChanged,
+    TargetAdminDelayUpdated,
     *CHALLENGE_EVENTS,
     *FLOAT_EVENTS,
     *BANK_EVENTS,

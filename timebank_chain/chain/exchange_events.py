@@ -71,6 +71,7 @@ class TradingPausedSet(Event):
     """The guardian stopped filling, or the governor allowed it again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "CreditExchange"
 
 

@@ -10,8 +10,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3.types import BlockIdentifier
 
-from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.pausing import Pausing
 from timebank_chain.chain.transactions import Call
 from timebank_chain.epoch.header import EpochHeader
 from timebank_chain.units import EpochNumber, Milliseconds, RateQ24
@@ -31,7 +31,7 @@ class PendingEpoch:
     challenge_ends_at: int
 
 
-class RateOracle(ContractClient):
+class RateOracle(Pausing):
     """Takes quorum-signed headers with a bond, lets anybody object, then finalises them."""
 
     NAME: ClassVar[str] = "RateOracle"
@@ -193,6 +193,6 @@ class RateOracle(ContractClient):
         """Propose stopping new proposals (guardian)."""
         return self._write("pauseProposals")
 
-    def resume_proposals(self) -> Call:
-        """Propose allowing new proposals again (governor)."""
-        return self._write("resumeProposals")
+    def resume_proposals(self, pause: int) -> Call:
+        """Propose allowing new proposals again, by ending the pause of this number (governor)."""
+        return self._write("resumeProposals", pause=pause)

@@ -43,6 +43,14 @@ class ProposalsPaused(Revert):
     HINT = "wait for the governor to resume them; claims and withdrawals go on meanwhile"
 
 
+class WrongPause(Revert):
+    """A pause is ended by its number."""
+
+    SIGNATURE = "WrongPause(uint256 pause, uint256 current)"
+    SENTENCE = "pause {pause} was meant, but the latest is {current}"
+    HINT = "if that one is to end, schedule it anew: timebank chain resume"
+
+
 class EpochPending(Revert):
     """Another proposal is in its challenge window."""
 

@@ -58,8 +58,23 @@ RESTRICTED: Mapping[tuple[str, int], tuple[str, ...]] = {
     ("RateOracle", ADMIN_ROLE): ("setChallenge", "setRateFloat"),
 }
 
+#: Role -> the role whose members may drop what it has scheduled, where that is not ADMIN. It is a role of its
+#: own: who pauses must not be able to keep the governor from resuming.
+ROLE_GUARDIANS: Mapping[int, int] = {GOVERNOR_ROLE: CANCELLER_ROLE}
+
 #: Contracts through which members spend: what passes through them counts as demand.
 SPENDERS = ("CreditPayments", "CreditExchange", "ServiceEscrow")
+
+
+def planned_members(plan: DeploymentPlan) -> dict[tuple[int, ChecksumAddress], int]:
+    """Return (role, account) -> delay in seconds: who holds which role when the deployment is done."""
+    return {
+        (GOVERNOR_ROLE, plan.governor): plan.governance_delay,
+        (GUARDIAN_ROLE, plan.guardian): 0,
+        (REGISTRAR_ROLE, plan.registrar): 0,
+        (CANCELLER_ROLE, plan.canceller): 0,
+        (ADMIN_ROLE, plan.governor): plan.governance_delay,
+    }
 
 
 def role_calls(
@@ -100,15 +115,9 @@ def role_calls(
         if role != ADMIN_ROLE
     ]
     calls += [manager.label_role(role, name) for role, name in ROLE_NAMES.items() if role != ADMIN_ROLE]
+    calls += [manager.set_role_guardian(role, guardian) for role, guardian in ROLE_GUARDIANS.items()]
     calls += [
-        # What the manager calls a role's guardian drops what the role has scheduled. It is a role of its
-        # own: who pauses must not be able to keep the governor from resuming.
-        manager.set_role_guardian(GOVERNOR_ROLE, CANCELLER_ROLE),
-        manager.grant_role(GOVERNOR_ROLE, plan.governor, plan.governance_delay),
-        manager.grant_role(GUARDIAN_ROLE, plan.guardian, 0),
-        manager.grant_role(REGISTRAR_ROLE, plan.registrar, 0),
-        manager.grant_role(CANCELLER_ROLE, plan.canceller, 0),
-        manager.grant_role(ADMIN_ROLE, plan.governor, plan.governance_delay),
+        manager.grant_role(role, account, delay) for (role, account), delay in planned_members(plan).items()
     ]
     if plan.governor != deployer:
         calls.append(manager.renounce_role(ADMIN_ROLE, deployer))

@@ -14,8 +14,8 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from web3.types import BlockIdentifier
 
-from timebank_chain.chain.contract import ContractClient
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
+from timebank_chain.chain.pausing import Pausing
 from timebank_chain.chain.transactions import Call
 from timebank_chain.spec.service_escrow import Listing, ListingKind, Order, Periods, Proposal, Stage
 
@@ -98,7 +98,7 @@ def listing_as_call(listing: Listing) -> tuple[Any, ...]:
     )
 
 
-class ServiceEscrow(ContractClient):
+class ServiceEscrow(Pausing):
     """Members offer services and ask for them; credits wait in escrow until the work is done."""
 
     NAME: ClassVar[str] = "ServiceEscrow"
@@ -217,6 +217,6 @@ class ServiceEscrow(ContractClient):
         """Propose stopping new orders (guardian)."""
         return self._write("pauseOrdering")
 
-    def resume_ordering(self) -> Call:
-        """Propose allowing new orders again (governor)."""
-        return self._write("resumeOrdering")
+    def resume_ordering(self, pause: int) -> Call:
+        """Propose allowing new orders again, by ending the pause of this number (governor)."""
+        return self._write("resumeOrdering", pause=pause)

@@ -160,6 +160,7 @@ class OrderingPausedSet(Event):
     """The guardian stopped new orders, or the governor allowed them again."""
 
     paused: bool
+    pause: int
     CONTRACT: ClassVar[str] = "ServiceEscrow"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +23,7 @@ from timebank_chain.chain.fee_pool import FeePool
 from timebank_chain.chain.foreign_token import ForeignToken
 from timebank_chain.chain.leaf_requests import LeafRequests
 from timebank_chain.chain.member_registry import MemberRegistry
+from timebank_chain.chain.openzeppelin_reverts import AccessManagedUnauthorized
 from timebank_chain.chain.policy_registry import PolicyRegistry
 from timebank_chain.chain.rate_float import RateFloat
 from timebank_chain.chain.rate_oracle import RateOracle
@@ -29,6 +31,11 @@ from timebank_chain.chain.service_escrow import ServiceEscrow
 from timebank_chain.chain.signer import Signer
 from timebank_chain.chain.time_bank import TimeBank
 from timebank_chain.chain.transactions import Call, Prepared, Receipt, prepare, send
+from timebank_chain.errors import ContractError
+
+
+class ContractClosed(ContractError):
+    """Governance closed a contract: what asks for a role there is refused to every role."""
 
 
 class GovernanceState(StrEnum):
@@ -81,7 +88,8 @@ class Timebank:
     def prepare(self, sender: ChecksumAddress, call: Call) -> Prepared:
         """Check chain and code, then simulate and price a call."""
         self._require_trusted(call)
-        return prepare(self.connection, sender, call)
+        with self._closing_told(call):
+            return prepare(self.connection, sender, call)
 
     def send(
         self,
@@ -99,11 +107,28 @@ class Timebank:
         ------
         WrongChain, CodeMismatch
             If the node or the contract is not the deployment's.
+        ContractClosed
+            If it refuses because governance closed it.
         ContractError
             The named exception, if the contract would refuse; nothing is sent then.
         """
         self._require_trusted(call)
-        return send(self.connection, signer, call, dry_run=dry_run, before_broadcast=before_broadcast)
+        with self._closing_told(call):
+            return send(self.connection, signer, call, dry_run=dry_run, before_broadcast=before_broadcast)
+
+    @contextmanager
+    def _closing_told(self, call: Call) -> Iterator[None]:
+        """Say of a refusal that the contract is closed: it answers as if the caller lacked the role."""
+        try:
+            yield
+        except AccessManagedUnauthorized as refusal:
+            if call.target is None or not self.access_manager.is_closed(call.target):
+                raise
+            raise ContractClosed(
+                f"{call.contract} is closed: {call.function} is refused to every role",
+                hint="an administrator opens it, after the delay, with AccessManager.setTargetClosed("
+                f"{call.target}, false); timebank chain status shows who is ADMIN and what is closed",
+            ) from refusal
 
     def _require_trusted(self, call: Call) -> None:
         """Check chain and code; of somebody else's token nothing is known, but only its allowance is set."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 
 from timebank_chain.artifacts import load_artifact
-from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES, AccessManager
+from timebank_chain.chain.access_manager import ADMIN_ROLE, ROLE_NAMES, AccessManager, Membership, role_name
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.contract import ContractClient, selector
 from timebank_chain.chain.deployment import CONTRACTS, Deployment, code_fault
+from timebank_chain.chain.event import Event
+from timebank_chain.chain.events import (
+    RoleGrantDelayChanged,
+    RoleGranted,
+    TargetAdminDelayUpdated,
+    read_events,
+)
 from timebank_chain.chain.node_errors import translated
-from timebank_chain.chain.roles import RESTRICTED
+from timebank_chain.chain.roles import RESTRICTED, ROLE_GUARDIANS, planned_members
 from timebank_chain.errors import ChainError
 
 #: Contracts that a transaction of the deployer created (the others are created by these).
@@ -125,6 +132,17 @@ def _checks(connection: Connection, deployment: Deployment) -> Iterator[tuple[st
     yield "links", not wrong, "; ".join(wrong) or f"{len(LINKS)} links between contracts as deployed"
     yield _function_roles(connection, deployment)
     manager = AccessManager(connection, deployment.address("AccessManager"))
+    events = list(
+        read_events(
+            connection,
+            deployment.addresses(),
+            (RoleGranted, RoleGrantDelayChanged, TargetAdminDelayUpdated),
+            from_block=deployment.first_block,
+        )
+    )
+    yield _members(manager, deployment, events)
+    yield _role_rules(manager, events)
+    yield _closed_contracts(manager, deployment, events)
     if deployment.plan.governor == deployment.deployer:
         yield "admin", True, "the deployer is the governor and stays admin, as planned"
     else:
@@ -169,5 +187,63 @@ def _function_roles(connection: Connection, deployment: Deployment) -> tuple[str
             count += 1
             found = manager.function_role(deployment.address(contract), selector(contract, function))
             if found != role:
-                wrong.append(f"{contract}.{function} asks for {ROLE_NAMES.get(found, found)}")
+                wrong.append(f"{contract}.{function} asks for {role_name(found)}")
     return "function roles", not wrong, "; ".join(wrong) or f"{count} restricted functions as shipped"
+
+
+def _members(
+    manager: AccessManager, deployment: Deployment, events: Sequence[Event]
+) -> tuple[str, bool, str]:
+    """Compare who holds which role with which delay, among all who were ever given one, with the plan."""
+    planned = planned_members(deployment.plan)
+    given = {(one.role_id, one.account) for one in events if isinstance(one, RoleGranted)}
+    wrong = []
+    for role, account in sorted(given | set(planned)):
+        found = manager.given(role, account)
+        if not found.is_member and (role, account) in planned:
+            wrong.append(f"{account} does not hold {role_name(role)}, and should")
+        elif found.is_member and (role, account) not in planned:
+            wrong.append(f"{account} holds {role_name(role)}, and should not")
+        elif found.is_member and found != Membership(True, planned[role, account]):
+            wrong.append(
+                f"{account} holds {role_name(role)} with a delay of {found.delay} s, "
+                f"not of {planned[role, account]} s"
+            )
+    return "members", not wrong, "; ".join(wrong) or f"{len(planned)} roles held as planned"
+
+
+def _role_rules(manager: AccessManager, events: Sequence[Event]) -> tuple[str, bool, str]:
+    """Compare who gives a role, who drops what it schedules and how long new members wait with the plan."""
+    roles = {*ROLE_NAMES, *(one.role_id for one in events if isinstance(one, RoleGranted))}
+    coming = {one.role_id: one.delay for one in events if isinstance(one, RoleGrantDelayChanged)}
+    wrong = []
+    for role in sorted(roles | set(coming)):
+        giver, guardian = manager.role_admin(role), manager.role_guardian(role)
+        if giver != ADMIN_ROLE:
+            wrong.append(f"{role_name(role)} is given by {role_name(giver)}, not by {role_name(ADMIN_ROLE)}")
+        wanted = ROLE_GUARDIANS.get(role, ADMIN_ROLE)
+        if guardian != wanted:
+            wrong.append(
+                f"what {role_name(role)} has scheduled is dropped by {role_name(guardian)}, "
+                f"not by {role_name(wanted)}"
+            )
+        # A new delay begins days later; until then only its event tells.
+        delay = coming.get(role, 0) or manager.grant_delay(role)
+        if delay:
+            wrong.append(f"who is given {role_name(role)} waits {delay} s, not 0 s")
+    return "rules of roles", not wrong, "; ".join(wrong) or "given by ADMIN, at once; dropped as planned"
+
+
+def _closed_contracts(
+    manager: AccessManager, deployment: Deployment, events: Sequence[Event]
+) -> tuple[str, bool, str]:
+    """Check that no contract is closed to its roles, and none asks administrators for a delay of its own."""
+    coming = {one.target: one.delay for one in events if isinstance(one, TargetAdminDelayUpdated)}
+    wrong = []
+    for name, address in deployment.addresses().items():
+        if manager.is_closed(address):
+            wrong.append(f"{name} is closed to every role")
+        delay = coming.get(address, 0) or manager.target_admin_delay(address)
+        if delay:
+            wrong.append(f"the rules of {name} change after {delay} s at least, not 0 s")
+    return "closed contracts", not wrong, "; ".join(wrong) or "none is closed or asks for a delay of its own"

@@ -147,4 +147,8 @@ def print_report(report: AuditReport) -> None:
         left = check.difference_count - len(check.differences)
         if left > 0:
             console.print(f"  ... and {left} more", markup=False)
+    if report.warnings:
+        console.print()
+    for number, text in report.warnings:
+        console.print(f"{number} WARNING: {text}", style="bold yellow", markup=False)
     console.print(f"\n{report.verdict}", style="bold green" if report.ok else "bold red", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from timebank_chain.cli.chain_float import (
     parse_step,
     require_movable,
 )
+from timebank_chain.cli.deploy_warnings import role_warnings
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -226,16 +228,22 @@ def deploy_command(
     connection = open_connection(rpc_url)
     path = deployment or Path("deployments") / str(connection.chain_id) / "deployment.json"
     fees = zip(SPENDING, (plan.fee_bps, plan.trade_fee_bps, plan.service_fee_bps), strict=True)
-    for warning in float_warnings(plan.float_step_micro, dict(fees), None):
-        say(f"warning: {warning}")
+    warnings = [
+        *float_warnings(plan.float_step_micro, dict(fees), None),
+        *role_warnings(plan, signer.address),
+    ]
+    if not as_json:
+        for warning in warnings:
+            say(f"warning: {warning}")
     if not as_json or dry_run:
-        _show_plan(connection, signer.address, plan, path, as_json=as_json, dry_run=dry_run)
+        _show_plan(connection, signer.address, plan, path, warnings, as_json=as_json, dry_run=dry_run)
     if dry_run:
         return
     confirm(f"deploy to chain {connection.chain_id} as {signer.address}?", yes=yes)
     done = deploy(connection, signer, plan, path, progress=progress)
     if as_json:
-        print_json("timebank.chain.deploy/1", {"manifest": str(path), "deployment": done.to_json()})
+        body = {"manifest": str(path), "deployment": done.to_json(), "warnings": warnings}
+        print_json("timebank.chain.deploy/1", body)
         return
     print_table("Deployed", ["contract", "address"], list(done.addresses().items()))
     say(f"manifest: {path} (give it with --deployment or TIMEBANK_DEPLOYMENT)")
@@ -246,6 +254,7 @@ def _show_plan(
     deployer: str,
     plan: DeploymentPlan,
     path: Path,
+    warnings: Sequence[str],
     *,
     as_json: bool,
     dry_run: bool,
@@ -259,6 +268,7 @@ def _show_plan(
             "deployer_balance_wei": balance,
             "manifest": str(path),
             "parameters": plan.to_json(),
+            "warnings": list(warnings),
         }
         print_json("timebank.chain.deploy/1", body)
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +25,19 @@ from timebank_chain.cli.options import (
 from timebank_chain.cli.writes import govern, leave_alone, perform
 
 if TYPE_CHECKING:
+    from timebank_chain.chain.pausing import Pausing
     from timebank_chain.chain.system import Timebank
     from timebank_chain.chain.transactions import Call
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What a contract does that can be paused: whether it is, and the calls that pause and resume it."""
+
+    contract: Pausing
+    is_paused: Callable[[], bool]
+    pause: Callable[[], Call]
+    resume: Callable[[int], Call]
 
 
 class Pausable(StrEnum):
@@ -36,37 +49,23 @@ class Pausable(StrEnum):
     TRADING = "trading"
     ORDERING = "ordering"
 
-    def is_paused(self, timebank: Timebank) -> bool:
-        """Return whether it is stopped now."""
-        if self is Pausable.PROPOSALS:
-            return timebank.rate_oracle.proposals_paused()
-        if self is Pausable.BORROWING:
-            return timebank.credit_lending.books().paused
-        if self is Pausable.LEASING:
-            return timebank.credit_lease.leasing_paused()
-        if self is Pausable.TRADING:
-            return timebank.credit_exchange.trading_paused()
-        return timebank.service_escrow.ordering_paused()
-
-    def pause(self, timebank: Timebank) -> Call:
-        """Propose stopping it (guardian)."""
+    def switch(self, timebank: Timebank) -> Switch:
+        """Return what turns it off and on, in the contract that does it."""
+        oracle, pool = timebank.rate_oracle, timebank.credit_lending
+        lease, trade, service = timebank.credit_lease, timebank.credit_exchange, timebank.service_escrow
         return {
-            Pausable.PROPOSALS: timebank.rate_oracle.pause_proposals,
-            Pausable.BORROWING: timebank.credit_lending.pause_borrowing,
-            Pausable.LEASING: timebank.credit_lease.pause_leasing,
-            Pausable.TRADING: timebank.credit_exchange.pause_trading,
-            Pausable.ORDERING: timebank.service_escrow.pause_ordering,
-        }[self]()
-
-    def resume(self, timebank: Timebank) -> Call:
-        """Propose allowing it again (governor)."""
-        return {
-            Pausable.PROPOSALS: timebank.rate_oracle.resume_proposals,
-            Pausable.BORROWING: timebank.credit_lending.resume_borrowing,
-            Pausable.LEASING: timebank.credit_lease.resume_leasing,
-            Pausable.TRADING: timebank.credit_exchange.resume_trading,
-            Pausable.ORDERING: timebank.service_escrow.resume_ordering,
-        }[self]()
+            Pausable.PROPOSALS: Switch(
+                oracle, oracle.proposals_paused, oracle.pause_proposals, oracle.resume_proposals
+            ),
+            Pausable.BORROWING: Switch(
+                pool, lambda: pool.books().paused, pool.pause_borrowing, pool.resume_borrowing
+            ),
+            Pausable.LEASING: Switch(lease, lease.leasing_paused, lease.pause_leasing, lease.resume_leasing),
+            Pausable.TRADING: Switch(trade, trade.trading_paused, trade.pause_trading, trade.resume_trading),
+            Pausable.ORDERING: Switch(
+                service, service.ordering_paused, service.pause_ordering, service.resume_ordering
+            ),
+        }[self]
 
 
 def pause(
@@ -93,7 +92,7 @@ def pause(
     perform(
         timebank,
         open_signer(keystore, sender, password_file),
-        what.pause(timebank),
+        what.switch(timebank).pause(),
         question=f"stop new {what.value}?",
         schema="timebank.chain.pause/1",
         facts={"what": what.value, "paused": True},
@@ -116,8 +115,8 @@ def resume(
 ) -> None:
     """Allow again what was paused (governor): run once to schedule, after the delay to execute.
 
-    It can be scheduled while the danger is being mended; timebank chain cancel drops it, should it come too
-    early.
+    It ends the pause that lasts now and no later one, so it can be scheduled while the danger is being
+    mended: should another appear, the guardian pauses again. timebank chain cancel drops it as well.
 
     Example: timebank chain resume --from 0x...
 
@@ -125,15 +124,18 @@ def resume(
     """
     timebank = open_system(rpc_url, deployment)
     signer = open_signer(keystore, sender, password_file)
-    schema, facts = "timebank.chain.resume/1", {"what": what.value}
-    if not what.is_paused(timebank):
+    switch = what.switch(timebank)
+    # Named, so that what is scheduled now does not end a pause that begins meanwhile.
+    latest = switch.contract.pauses()
+    schema, facts = "timebank.chain.resume/1", {"what": what.value, "pause": latest}
+    if not switch.is_paused():
         leave_alone(f"new {what.value} are not paused", schema=schema, facts=facts, as_json=as_json)
         return
     govern(
         timebank,
         signer,
-        what.resume(timebank),
-        question=f"allow {what.value} again?",
+        switch.resume(latest),
+        question=f"end pause {latest} of {what.value}?",
         schema=schema,
         facts=facts,
         yes=yes,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(
     rpc_url: RpcUrl = DEFAULT_RPC_URL, deployment: DeploymentFile = None, as_json: AsJson = False
 ) -> None:
-    """Show epoch, supply, fees, pauses, quorum, policy, rate and roles, all at one block.
+    """Show epoch, supply, fees, pauses, closed contracts, quorum, policy, rate and roles, all at one block.
 
     Example: timebank chain status --deployment deployments/31337/deployment.json
     """
@@ -53,6 +53,7 @@ def command(
             ("trade fee", f"{facts['trade_fee_bps']} basis points"),
             ("service fee", f"{facts['service_fee_bps']} basis points"),
             ("paused", ", ".join(name for name, stopped in facts["paused"].items() if stopped) or "nothing"),
+            ("closed", ", ".join(facts["closed"]) or "nothing"),
             ("policy", facts["policy_hash"]),
             ("rate", f"{oracle['rate_q24'] / Q24:.6f} credits per value (Q24 {oracle['rate_q24']})"),
             *_float_rows(facts["float"]),
@@ -165,6 +166,11 @@ def _status(timebank: Timebank) -> dict[str, Any]:
             "trading": timebank.credit_exchange.trading_paused(block=block),
             "ordering": timebank.service_escrow.ordering_paused(block=block),
         },
+        "closed": [
+            name
+            for name, address in timebank.addresses().items()
+            if timebank.access_manager.is_closed(address, block=block)
+        ],
         "policy_hash": "0x" + oracle.policy_hash(block=block).hex(),
         "oracle": {
             "rate_q24": oracle.rate_q24(block=block),

@@ -22,6 +22,7 @@ from timebank_chain.cli.options import (
 )
 from timebank_chain.cli.oracle_session import log_to_stderr, open_state, stop_on_signals
 from timebank_chain.cli.output import error_body, out, print_error, print_json
+from timebank_chain.cli.writes import parse_ether
 from timebank_chain.errors import CheckFailed, TimebankError, UsageError
 from timebank_chain.units import format_coins, format_time, parse_duration
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_MAX_DEPOSIT = "0.05"
 _DEFAULT_BUDGET = "0.25"
-_MOST_WEI = 1 << 256
 
 
 def _folder(text: str) -> Path:
@@ -133,8 +133,8 @@ def command(
         fetch=_watched_places(fetching, source),
         policies=tuple(load_policy(name) for name in policy or ()),
         ask=ask,
-        max_deposit_wei=_coins(max_deposit, "--max-deposit"),
-        budget_wei=_coins(budget, "--budget"),
+        max_deposit_wei=parse_ether(max_deposit, "--max-deposit"),
+        budget_wei=parse_ether(budget, "--budget"),
     )
     try:
         # Also to look only: what is fetched is kept there.
@@ -241,16 +241,3 @@ def _show(look: Look, me: str | None) -> None:
         console.print(
             f"epoch {look.ended.epoch} was wrong and is ended by {by}, for {reward} coins", markup=False
         )
-
-
-def _coins(text: str, option: str) -> int:
-    """Read an amount of the chain's coin as wei."""
-    from decimal import Decimal, InvalidOperation, Overflow
-
-    try:
-        wei = Decimal(text).scaleb(18) if text.isascii() else Decimal("NaN")
-    except (InvalidOperation, Overflow):
-        wei = Decimal("NaN")
-    if not wei.is_finite() or not 0 <= wei < _MOST_WEI or wei != int(wei):
-        raise UsageError(f"{option}: not an amount of coins: {text!r}", hint="write 0.5")
-    return int(wei)

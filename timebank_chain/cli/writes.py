@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from timebank_chain.cli.options import confirm
@@ -21,15 +21,25 @@ Learn = Callable[["Receipt"], Mapping[str, Any]]
 
 ETHER = 10**18
 
+_MOST_WEI = (1 << 256) - 1
+#: Digits of the most wei and more: nothing is rounded.
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
-def parse_ether(text: str) -> int:
-    """Read an amount of the chain's own coin (``0.01``) as wei."""
+
+def parse_ether(text: str, option: str = "") -> int:
+    """Read an amount of the chain's own coin (``0.01``) as wei, to the last digit.
+
+    ``option`` is named where the text is no amount.
+    """
+    wrong = f"{option}: not an amount of coins: {text!r}" if option else f"not an amount of coins: {text!r}"
     try:
-        wei = Decimal(text) * ETHER
+        wei = _EXACT.multiply(Decimal(text), Decimal(ETHER))
+    except Inexact:
+        wei = Decimal("NaN")  # more digits than any amount of wei has
     except InvalidOperation:
-        raise UsageError(f"not an amount of coins: {text!r}", hint="write 0.01") from None
-    if not wei.is_finite() or wei < 0 or wei != wei.to_integral_value():
-        raise UsageError(f"not an amount of coins: {text!r}", hint="at least 0, at most 18 decimals")
+        raise UsageError(wrong, hint="write 0.01") from None
+    if not wei.is_finite() or not 0 <= wei <= _MOST_WEI or wei != wei.to_integral_value():
+        raise UsageError(wrong, hint="at least 0, at most 18 decimals")
     return int(wei)
 
 

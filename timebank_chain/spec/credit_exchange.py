@@ -182,6 +182,7 @@ class CreditExchange:
     guardian: str
     trade_fee_bps: int
     trading_paused: bool = False
+    pauses: int = 0
     tokens: dict[str, ForeignToken] = field(default_factory=dict)
     coin: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     refuses_coin: set[str] = field(default_factory=set)
@@ -260,10 +261,12 @@ class CreditExchange:
         """Stop filling."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
         self.trading_paused = True
+        self.pauses += 1
 
-    def resume_trading(self, caller: str) -> None:
-        """Allow filling again."""
+    def resume_trading(self, caller: str, pause: int) -> None:
+        """Allow filling again, by ending the pause of this number."""
         require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        require(pause == self.pauses, "WrongPause", pause, self.pauses)
         self.trading_paused = False
 
     # Views

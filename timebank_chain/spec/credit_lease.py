@@ -143,6 +143,7 @@ class CreditLease:
     guardian: str
     lease_fee_bps: int
     leasing_paused: bool = False
+    pauses: int = 0
     lease_count: int = 0
     leases: dict[int, Lease] = field(default_factory=dict)
     offers: dict[bytes, OfferState] = field(default_factory=dict)
@@ -288,10 +289,12 @@ class CreditLease:
         """Stop taking."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
         self.leasing_paused = True
+        self.pauses += 1
 
-    def resume_leasing(self, caller: str) -> None:
-        """Allow taking again."""
+    def resume_leasing(self, caller: str, pause: int) -> None:
+        """Allow taking again, by ending the pause of this number."""
         require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        require(pause == self.pauses, "WrongPause", pause, self.pauses)
         self.leasing_paused = False
 
     # Views

@@ -180,6 +180,7 @@ class CreditLending:
     accepted_policy: bytes = bytes(32)
     decay_k: int = 0
     unsecured_shares: int = 0
+    pauses: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what the constructor refuses, and open the books."""
@@ -457,10 +458,12 @@ class CreditLending:
         """Stop new borrowing."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
         self.books.paused = True
+        self.pauses += 1
 
-    def resume_borrowing(self, caller: str) -> None:
-        """Allow new borrowing again."""
+    def resume_borrowing(self, caller: str, pause: int) -> None:
+        """Allow new borrowing again, by ending the pause of this number."""
         require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        require(pause == self.pauses, "WrongPause", pause, self.pauses)
         self.books.paused = False
 
     # Views

@@ -143,6 +143,7 @@ class ServiceEscrow:
     guardian: str
     service_fee_bps: int
     ordering_paused: bool = False
+    pauses: int = 0
     listings: dict[int, Listing] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
 
@@ -314,10 +315,12 @@ class ServiceEscrow:
         """Stop placing, countering and accepting."""
         require(caller == self.guardian, "AccessManagedUnauthorized", caller)
         self.ordering_paused = True
+        self.pauses += 1
 
-    def resume_ordering(self, caller: str) -> None:
-        """Allow placing, countering and accepting again."""
+    def resume_ordering(self, caller: str, pause: int) -> None:
+        """Allow placing, countering and accepting again, by ending the pause of this number."""
         require(caller == self.governor, "AccessManagedUnauthorized", caller)
+        require(pause == self.pauses, "WrongPause", pause, self.pauses)
         self.ordering_paused = False
 
     # Views
