@@ -9,6 +9,14 @@
     |- a final epoch is built again as it became final
     |- without a node: build refused unless told the rate; sign the same, where the deployment floats
     `- fixed again, several epochs at once get the chain's rate
+    policies, after governance changed theirs
+    |- build takes no other than the chain's: refused with its hash; with --policy built, signed, final
+    |- --policy wins, with a warning; sign refuses the epoch, and a signer's --policy that is not the chain's
+    |- one that an earlier epoch had is taken from the folder; a final epoch is built again by its own
+    |- a document that is gone from the folder is damage
+    |- several epochs of which a later one needs another: refused, nothing built
+    |- propose refuses what was built where no chain was asked, with the whole command that mends it
+    `- without a node: build needs --policy; sign compares with --policy, or says that nobody compared
     bonus pots
     |- build refuses one that the fee pool does not hold, alone or with those before it; sign and propose too
     |- one that it holds is built, signed, and becomes final
@@ -29,7 +37,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +65,7 @@ from timebank_chain.oracle.propose import propose_call
 from timebank_chain.oracle.state import read_state
 from timebank_chain.spec.floating_rate import MIN_RATE_Q24, max_move
 from timebank_chain.units import Q24, format_micro, format_time
+from timebank_chain.valuation import policy_call, policy_document, policy_hash
 
 pytestmark = pytest.mark.anvil
 QUORUM = ("signer1", "signer2", "signer3")
@@ -230,11 +239,11 @@ class TestManualRoad:
         refused = road.build("--end", end_of(3), "--json")
         assert (refused.code, refused.error["code"]) == (1, "ConnectionFailed")
         assert "--rate-q24" in refused.error["hint"]
-        built = road.build("--end", end_of(3), "--rate-q24", required)
+        built = road.build("--end", end_of(3), "--rate-q24", required, "--policy", "identity")
         assert built.code == 0, built.err
         assert "warning: the rate is not compared with the chain's" in built.err
 
-        told_down = road.sign("--rate-q24", required + 1)
+        told_down = road.sign("--rate-q24", required + 1, "--policy", "identity")
         assert told_down.code == 1
         assert "the chain could not be asked" in told_down.err
         assert "--rate-q24 says" in told_down.err
@@ -276,6 +285,124 @@ class TestManualRoad:
         assert "with which policy 'identity' begins" in fresh.err
 
 
+class TestPolicies:
+    def change(self, road: Road) -> tuple[Path, str]:
+        """Bring another policy into force; return its file and its hash."""
+        file = road.folder / "policy3.json"
+        rules = replace(identity(), name="the third epoch's")
+        file.write_text(json.dumps(policy_document(rules)))
+        timebank = road.world.timebank
+        road.world.send("stranger", timebank.policy_registry.register(policy_call(rules)))
+        road.world.govern(timebank.rate_oracle.set_policy(policy_hash(rules), ""))
+        return file, "0x" + policy_hash(rules).hex()
+
+    def test_a_build_takes_no_other_than_the_chains(self, road: Road) -> None:
+        file, wanted = self.change(road)
+        refused = road.build("--end", end_of(3), "--json")
+        assert (refused.code, refused.error["code"]) == (2, "UsageError")
+        assert wanted in refused.error["message"]
+        assert "--policy FILE" in refused.error["hint"] and wanted in refused.error["hint"]
+        assert published_numbers(road.epochs) == [1, 2]
+
+        built = road.build("--end", end_of(3), "--policy", file, "--json")
+        assert built.code == 0, built.err
+        (entry,) = built.document["epochs"]
+        assert (entry["policyHash"], entry["policy_source"], entry["chain_policy_hash"]) == (
+            wanted,
+            "given",
+            wanted,
+        )
+        assert "warning" not in built.err
+        for role in QUORUM:
+            signed = road.sign("--json", role=role)
+            assert signed.code == 0, signed.err
+            assert (signed.document["policy_hash"], signed.document["policy_compared_with"]) == (
+                wanted,
+                "chain",
+            )
+        sender = ("--from", road.world.address("signer1"), "--yes", "--json")
+        assert run("oracle", "propose", 3, *sender).code == 0
+        road.world.connection.advance_time(3_601)
+        assert run("oracle", "finalise", 3, *sender).code == 0
+
+        # From now on the folder has it.
+        fourth = road.build("--end", end_of(4), "--json", epoch=4)
+        assert fourth.code == 0, fourth.err
+        assert fourth.document["epochs"][0]["policy_source"] == "chain"
+        assert f"policy 'the third epoch's' ({wanted}), which the chain requires of epoch 4" in fourth.err
+        again = road.build("--end", end_of(2), "--epoch", 2, "--json", epoch=2)
+        assert again.code == 0, again.err
+        assert again.document["epochs"][0]["policyHash"] == "0x" + policy_hash(identity()).hex()
+        both = road.build("--epoch", 2, "--every", "1h", "--until", end_of(3), "--force", "--json")
+        assert both.code == 2
+        assert f"epoch 3 needs another policy than epoch 2: {wanted}" in both.error["message"]
+
+    def test_a_document_that_is_gone(self, road: Road) -> None:
+        (road.epochs / "policies" / f"{policy_hash(identity()).hex()}.json").unlink()
+        ran = road.build("--end", end_of(3), "--json")
+        assert (ran.code, ran.error["code"]) == (1, "TamperedEpoch")
+
+    def test_another_one_is_warned_of_and_not_signed(self, road: Road) -> None:
+        file, wanted = self.change(road)
+        old = "0x" + policy_hash(identity()).hex()
+        built = road.build("--end", end_of(3), "--policy", "identity", "--json")
+        assert built.code == 0, built.err
+        assert f"warning: policy 'identity' is {old}, epoch 3 needs {wanted}" in built.err
+        for given in ((), ("--policy", "identity"), ("--policy", file)):
+            refused = road.sign(*given, "--json")
+            assert (refused.code, refused.error["code"]) == (1, "OracleError")
+            assert old in refused.error["message"] and wanted in refused.error["message"]
+            assert "timebank epoch build --epoch 3 --force --policy FILE`" in refused.error["hint"]
+        assert not list((road.epochs / "000003").rglob("signatures/*"))
+        mended = road.build("--end", end_of(3), "--epoch", 3, "--force", "--policy", file)
+        assert mended.code == 0, mended.err
+        mine = road.sign("--policy", "identity", "--json")
+        assert (mine.code, mine.error["code"]) == (2, "UsageError")
+        assert road.sign("--policy", file).code == 0
+
+    def test_propose_tells_the_whole_command(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+        file, wanted = self.change(road)
+        with monkeypatch.context() as alone:
+            alone.delenv(ENV_DEPLOYMENT)
+            blind = road.build("--end", end_of(3), "--rate-q24", road.rate, "--json")
+        assert blind.code == 0, blind.err
+        (entry,) = blind.document["epochs"]
+        assert (entry["policy_source"], entry["chain_policy_hash"]) == ("previous epoch", None)
+        header = read_epoch(road.epochs, 3).header
+        state = read_state(road.world.timebank, SIGNERS["signer1"].address)
+        with pytest.raises(OracleError, match="it was valued by policy") as unproposed:
+            propose_call(road.world.timebank, state, header, [])
+        hint = unproposed.value.hint or ""
+        command = f"timebank epoch build --epoch 3 --force --rate-q24 {road.rate} --policy FILE`"
+        assert command in hint and wanted in hint
+        typed = command.removeprefix("timebank epoch build ").rstrip("`").replace("FILE", str(file)).split()
+        assert road.build("--end", end_of(3), *typed).code == 0
+        propose_call(road.world.timebank, state, read_epoch(road.epochs, 3).header, [])
+
+    def test_without_a_node(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+        file, wanted = self.change(road)
+        rate = ("--rate-q24", road.rate)
+        assert road.build("--end", end_of(3), "--policy", file).code == 0
+        monkeypatch.setenv(ENV_RPC_URL, f"http://127.0.0.1:{free_port()}")
+        refused = road.build("--end", end_of(4), *rate, "--json", epoch=4)
+        assert (refused.code, refused.error["code"]) == (1, "ConnectionFailed")
+        assert "--policy" in refused.error["hint"]
+        built = road.build("--end", end_of(4), *rate, "--policy", file, epoch=4)
+        assert built.code == 0, built.err
+        assert "warning: the policy is not compared with the chain's" in built.err
+        down = road.sign(*rate, "--json")
+        assert (down.code, down.error["code"]) == (1, "ConnectionFailed")
+        assert "--policy" in down.error["hint"]
+        other = road.sign(*rate, "--policy", "identity", "--json")
+        assert (other.code, other.error["code"]) == (1, "OracleError")
+        told = road.sign(*rate, "--policy", file, "--json")
+        assert told.document["policy_compared_with"] == "given"
+        monkeypatch.delenv(ENV_RPC_URL)
+        unasked = road.sign(*rate, "--json")
+        assert unasked.document["policy_compared_with"] is None
+        assert f"policy {wanted}: not compared with the chain's" in unasked.err
+
+
 class TestPots:
     def test_a_pot_above_the_pools_is_refused(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
         held, timebank = pay_fees(road), road.world.timebank
@@ -305,7 +432,7 @@ class TestPots:
         header, state = read_epoch(road.epochs, 3).header, read_state(timebank, SIGNERS["signer1"].address)
         with pytest.raises(OracleError, match=r"its pot is .* the fee pool holds") as unproposed:
             propose_call(timebank, state, header, [])
-        assert f"--rate-q24 {road.rate} --pot {held}`" in (unproposed.value.hint or "")
+        assert f"--rate-q24 {road.rate} --pot {held} --policy FILE`" in (unproposed.value.hint or "")
 
     def test_a_pot_that_the_pool_holds_becomes_final(self, road: Road) -> None:
         held = pay_fees(road)
@@ -340,7 +467,7 @@ class TestPots:
     def test_without_a_node(self, road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
         held, rate = pay_fees(road), road.rate
         monkeypatch.setenv(ENV_RPC_URL, f"http://127.0.0.1:{free_port()}")
-        built = road.build("--end", end_of(3), "--rate-q24", rate, "--pot", held + 1)
+        built = road.build("--end", end_of(3), "--rate-q24", rate, "--policy", "identity", "--pot", held + 1)
         assert built.code == 0, built.err
         assert "warning: the bonus pot is not compared with the fee pool" in built.err
         monkeypatch.delenv(ENV_RPC_URL)

@@ -8,12 +8,15 @@
         text ......... roles, holders, delays, functions in words
     after changes .... a role given and taken, a function moved, one opened to all, a contract closed,
                        an operation scheduled
-    refused .......... another manager, other code, no deployment
+    scheduled ........ arguments in words and as JSON, who may drop it; what is no call, as bytes
+    another manager .. the contract told apart with what it asks there, the rest listed, exit 3
+    refused .......... other code, no deployment
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from timebank_chain.chain.roles import RESTRICTED
 from timebank_chain.config import ENV_DEPLOYMENT, ENV_RPC_URL
 
 pytestmark = pytest.mark.anvil
+SET_AUTHORITY = ("FeePool", "setAuthority")
 ADMINS_OWN = {
     "labelRole",
     "setGrantDelay",
@@ -195,16 +199,117 @@ class TestAfterChanges:
         assert closed == {"CreditLease"}
 
 
-class TestRefused:
-    def test_another_manager(self, place: World) -> None:
+class TestScheduled:
+    def test_arguments_are_shown(self, place: World) -> None:
+        timebank, governor = place.timebank, place.address("governor")
+        manager, oracle = timebank.access_manager, timebank.rate_oracle
+        stranger, member = place.address("stranger"), place.address("member1")
+        digest, pool = b"\x17" * 32, timebank.fee_pool
+        weird = "by\x1b[2J\u202e\x9b"
+        quorum = [place.address(f"signer{n}") for n in range(1, 6)] + [stranger]
+        split = pool._write("setSplit", newSplit=(4_000, 3_000, 3_000))
+        moved = manager.set_function_role(
+            pool.address, [selector("FeePool", "setSplit"), b"\x01\x02\x03\x04"], REGISTRAR_ROLE
+        )
+        data = oracle.set_bond(5).data
+        no_text = oracle.void_proposal(digest, stranger, "?").data.replace(b"?", b"\xff")
+        calls = [
+            oracle.set_bond(5 * 10**17),
+            oracle.set_quorum(quorum, 2),
+            oracle.set_challenge_window(7_200),
+            oracle.void_proposal(digest, stranger, weird),
+            split,
+            timebank.rate_float.set_float(12_500_000),
+            manager.grant_role(GUARDIAN_ROLE, member, 60),
+            moved,
+            replace(oracle.set_bond(5), data=data[:20]),
+            replace(oracle.set_bond(5), data=no_text),
+        ]
+        for call in calls:
+            place.send("governor", manager.schedule(call))
+        waiting = powers()["waiting"]
+        assert [one["caller"] for one in waiting] == [governor] * len(calls)
+        assert [(one["function"], one["arguments"]) for one in waiting] == [
+            ("setBond", {"newBond": 5 * 10**17}),
+            ("setQuorum", {"newSigners": quorum, "newThreshold": 2}),
+            ("setChallengeWindow", {"newWindow": 7_200}),
+            ("voidProposal", {"headerHash": "0x" + "17" * 32, "challenger": stranger, "reason": weird}),
+            ("setSplit", {"newSplit": {"depositorsBps": 4_000, "bonusBps": 3_000, "reserveBps": 3_000}}),
+            ("setFloat", {"newStep": 12_500_000}),
+            ("grantRole", {"roleId": GUARDIAN_ROLE, "account": member, "executionDelay": 60}),
+            (
+                "setTargetFunctionRole",
+                {
+                    "target": pool.address,
+                    "selectors": ["0x" + selector("FeePool", "setSplit").hex(), "0x01020304"],
+                    "roleId": REGISTRAR_ROLE,
+                },
+            ),
+            ("setBond", {"data": "0x" + data[:20].hex()}),
+            ("voidProposal", {"data": "0x" + no_text.hex()}),
+        ]
+        # Role changes are the administrator's, and so is dropping them.
+        droppers = {one["function"]: one["canceller"] for one in waiting}
+        assert droppers["grantRole"] == droppers["setTargetFunctionRole"] == "ADMIN"
+        assert {droppers[name] for name in ("setBond", "voidProposal", "setFloat")} == {"CANCELLER"}
+
+        ran = run("chain", "powers")
+        assert ran.code == 0, ran.err
+        for words in (
+            "RateOracle.setBond(newBond: 0.5 coin)",
+            f"RateOracle.setQuorum(newSigners: [{', '.join(quorum)}], newThreshold: 2)",
+            "RateOracle.setChallengeWindow(newWindow: 2h)",
+            f"RateOracle.voidProposal(headerHash: 0x{'17' * 32}, challenger: {stranger}, reason: 'by\\x1b[2J",
+            "FeePool.setSplit(newSplit: (depositorsBps: 4000 basis points, bonusBps: 3000 basis points, ",
+            "RateFloat.setFloat(newStep: 12.500000 credits)",
+            f"AccessManager.grantRole(roleId: GUARDIAN, account: {member}, executionDelay: 1m)",
+            f"setTargetFunctionRole(target: FeePool {pool.address}, selectors: [setSplit, 0x01020304], "
+            "roleId: REGISTRAR)",
+            "cannot drop what an administrator schedules as such",
+        ):
+            assert words in ran.out
+        assert not set(weird) - set("by[2J") & set(ran.out), "nothing reaches the terminal raw"
+
+
+class TestAnotherManager:
+    def test_the_rest_is_listed(self, place: World) -> None:
+        before = powers()
+        assert (before["ok"], before["foreign"]) == (True, [])
         other = deploy(place.connection, SIGNERS["deployer"], plan()).contracts["AccessManager"].address
         manager = place.timebank.access_manager
         call = manager._write("updateAuthority", target=place.timebank.fee_pool.address, newAuthority=other)
         place.govern(call)
         ran = run("chain", "powers", "--json")
-        assert (ran.code, ran.error["code"]) == (3, "CheckFailed")
-        assert "FeePool obeys the manager at" in ran.error["message"]
+        assert ran.code == 3
+        told = ran.document
+        assert told["ok"] is False
+        assert told["foreign"] == [
+            {
+                "contract": "FeePool",
+                "manager": other,
+                "functions": ["setSplit((uint16,uint16,uint16))"],
+            }
+        ]
+        # Nobody here governs it any more; all else is as it was.
+        for each in before["roles"]:
+            kept = [one for one in each["powers"] if one["contract"] != "FeePool"]
+            assert role(told, each["name"])["powers"] == kept
+        assert "FeePool" not in told["ungoverned"]
+        assert told["everybody"] == before["everybody"]
+        moved = [
+            one | ({"callers": [other]} if (one["contract"], one["function"]) == SET_AUTHORITY else {})
+            for one in before["nobody"]
+        ]
+        assert told["nobody"] == moved
 
+        text = run("chain", "powers")
+        assert text.code == 3
+        assert f"FeePool under {other}" in text.err
+        assert "stop new proposals" in text.out
+        assert "Under another manager" in text.out
+
+
+class TestRefused:
     def test_other_code(self, place: World) -> None:
         address = place.timebank.credit_payments.address
         code = "0x" + place.connection.code_at(address).hex()[:-2] + "00"

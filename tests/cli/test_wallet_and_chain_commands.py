@@ -55,6 +55,7 @@ from timebank_chain.config import (
 )
 from timebank_chain.epoch.evidence import AccountEvidence
 from timebank_chain.errors import UsageError
+from timebank_chain.units import format_rate
 from timebank_chain.valuation.policy import load_policy, policy_call, policy_hash
 
 pytestmark = pytest.mark.anvil
@@ -526,11 +527,17 @@ class TestChain:
         (waiting,) = run("chain", "powers", "--json").document["waiting"]
         shown = waiting["operation_id"][:10]
         assert f"{shown}" in run("chain", "powers").out
+        assert f"RateOracle.setRate(newRateQ24: {format_rate(rate + 1)})" in run("chain", "powers").out
+        asked = run("chain", "cancel", shown, *sender("canceller"))
+        assert (asked.code, f"setRate(newRateQ24: {format_rate(rate + 1)})" in asked.err) == (2, True)
+        rehearsed = run("chain", "cancel", shown, *sender("canceller"), "--dry-run")
+        assert f"drops RateOracle.setRate(newRateQ24: {format_rate(rate + 1)})" in rehearsed.err
         cancel = ["chain", "cancel", shown, "--yes", "--json"]
         refused = run(*cancel, *sender("guardian"))
         assert refused.error["code"] == "AccessManagerUnauthorizedCancel"
         done = run(*cancel, *sender("canceller"))
         assert done.code == 0, done.out + done.err
+        assert done.document["scheduled_arguments"] == waiting.pop("arguments") == {"newRateQ24": rate + 1}
         assert {name: done.document[name] for name in waiting} == waiting
         assert run("chain", "powers", "--json").document["waiting"] == []
         world.connection.advance_time(601)

@@ -24,7 +24,8 @@ void
 |- the same header is not proposed twice, whether governance voided it or a proof
 `- one voided only for a withheld leaf is proposed again
 trouble
-|- another policy than the chain's is fatal at the start
+|- another policy than the chain's is fatal at the start; brought into force meanwhile, nothing is built or
+|  signed by the old one, what is pending becomes final, and the daemon of the new one goes on
 |- a wrong folder, no first start, a paused oracle
 |- a feed that shrank ends the run; a damaged row does not
 |- what a later tick can mend is tried again, waiting longer each time
@@ -66,7 +67,7 @@ from timebank_chain.oracle.recompute import differences, final_records
 from timebank_chain.oracle.sign import SIGNATURES_FOLDER, sign_header, write_signature
 from timebank_chain.oracle.state import OracleState, read_state
 from timebank_chain.units import format_time
-from timebank_chain.valuation import load_policy
+from timebank_chain.valuation import load_policy, policy_call, policy_hash
 
 
 def past_end(stage: Stage, epoch: int = 1) -> None:
@@ -443,6 +444,48 @@ def test_a_header_voided_only_for_a_withheld_leaf_is_proposed_again(stage: Stage
 def test_another_policy_is_fatal_at_the_start(stage: Stage) -> None:
     with pytest.raises(OracleError, match="the chain asks for 0x"):
         stage.daemon(policy=load_policy("identity")).startup()
+
+
+def test_nothing_is_signed_by_a_policy_that_went_out_of_force(stage: Stage) -> None:
+    for number in (1, 2):
+        stage.act(f"a{number}", "member1", number * 60 - 30)
+    stage.world.connection.advance_time(2 * EPOCH_MS // 1_000 + 1)
+    daemon = stage.daemon()
+    assert daemon.tick().did is Did.PROPOSED
+    # The second epoch, as the old policy's quorum had it before governance changed the policy.
+    old = read_epoch(stage.epochs, 1).header.policy_hash
+    changed = replace(stage.policy, name="from the second epoch on")
+    registry, oracle = stage.world.timebank.policy_registry, stage.world.timebank.rate_oracle
+    stage.world.send("stranger", registry.register(policy_call(changed)))
+    stage.world.govern(oracle.set_policy(policy_hash(changed), ""))
+    with pytest.raises(OracleError, match="the chain asks for 0x" + policy_hash(changed).hex()) as refused:
+        stage.run_until(daemon, 2)
+    assert "--policy FILE" in (refused.value.hint or "")
+    assert oracle.latest_epoch() == 1, "what was pending under the old policy is final"
+    assert stage.claimed(), "and claimed"
+    assert not epoch_folder(stage.epochs, 2).exists(), "nothing was built by the old policy"
+
+    successor = stage.daemon(policy=changed)
+    successor.startup()
+    stage.run_until(successor, 2)
+    assert read_epoch(stage.epochs, 2).header.policy_hash == policy_hash(changed) != old
+
+
+def test_what_was_published_by_the_old_policy_is_not_signed_again(stage: Stage) -> None:
+    """One of two signatures is there when the policy changes; the other must not come."""
+    stage.act("a1", "member1", 30)
+    stage.world.connection.advance_time(EPOCH_MS // 1_000 + 1)
+    assert stage.daemon("signer1").tick().did is Did.WAITING_FOR_SIGNATURES
+    changed = replace(stage.policy, name="the first epoch's after all")
+    registry, oracle = stage.world.timebank.policy_registry, stage.world.timebank.rate_oracle
+    stage.world.send("stranger", registry.register(policy_call(changed)))
+    stage.world.govern(oracle.set_policy(policy_hash(changed), ""))
+    with pytest.raises(OracleError, match="the chain asks for"):
+        stage.daemon("signer1", "signer2").tick()
+    signatures = list((epoch_folder(stage.epochs, 1) / "signatures").glob("*.json"))
+    assert [path.stem for path in signatures] == [SIGNERS["signer1"].address]
+    stage.run_until(stage.daemon("signer1", "signer2", policy=changed), 1)
+    assert read_epoch(stage.epochs, 1).header.policy_hash == policy_hash(changed)
 
 
 def test_the_first_epoch_needs_a_start(stage: Stage) -> None:

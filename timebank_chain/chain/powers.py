@@ -22,12 +22,7 @@ from hexbytes import HexBytes
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.chain.access_manager import ADMIN_ROLE, PUBLIC_ROLE, role_name
 from timebank_chain.chain.deployment import ensure_trusted
-from timebank_chain.chain.events import (
-    RoleGranted,
-    TargetFunctionRoleUpdated,
-    canonical_type,
-    read_events,
-)
+from timebank_chain.chain.events import TargetFunctionRoleUpdated, canonical_type, read_events
 from timebank_chain.chain.member_registry import ZERO_ADDRESS
 from timebank_chain.chain.node_errors import InsufficientFunds, translated
 from timebank_chain.chain.openzeppelin_reverts import (
@@ -35,6 +30,7 @@ from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagerUnauthorizedAccount,
 )
 from timebank_chain.chain.revert import Revert
+from timebank_chain.chain.role_members import Member, role_members
 from timebank_chain.chain.scheduled import ScheduledOperation, read_scheduled
 from timebank_chain.chain.system import Timebank
 from timebank_chain.errors import CheckFailed, TimebankError
@@ -105,14 +101,6 @@ MEANINGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """Who holds a role, and the seconds they must schedule ahead (0: at once)."""
-
-    account: ChecksumAddress
-    delay: int
-
-
-@dataclass(frozen=True, slots=True)
 class Power:
     """One function a role may call.
 
@@ -161,6 +149,15 @@ class Reserved:
     callers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A contract that obeys another manager: who may call these functions is decided there, unknown to us."""
+
+    contract: str
+    manager: ChecksumAddress
+    functions: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Powers:
     """All that can be done, at one block.
@@ -173,6 +170,8 @@ class Powers:
         Contracts in which no role has any function.
     everybody
         Contract -> signatures that ask for no role; each within its own rules.
+    foreign
+        Contracts that were put under another manager, with what they ask it for; no role here has that.
     signers, threshold
         Whose signatures an epoch needs, and how many: anybody proposes, nobody without them.
     """
@@ -183,6 +182,7 @@ class Powers:
     reserved: tuple[Reserved, ...]
     ungoverned: tuple[str, ...]
     everybody: Mapping[str, tuple[str, ...]]
+    foreign: tuple[Foreign, ...]
     waiting: tuple[ScheduledOperation, ...]
     signers: tuple[ChecksumAddress, ...]
     threshold: int
@@ -209,7 +209,7 @@ def read_powers(timebank: Timebank) -> Powers:
     CodeMismatch
         If the code at an address is not the shipped artifact: then nothing is known of its functions.
     CheckFailed
-        If a contract obeys another manager than the deployment's.
+        If the manager or a contract lets somebody do otherwise than the roles say.
     InsufficientFunds
         On the embedded chain, which lets only rich accounts try a call.
     """
@@ -224,17 +224,21 @@ class _Reader:
         self._block = timebank.connection.block_number()
         self._addresses = timebank.addresses()
         self._members: dict[int, tuple[Member, ...]] = {}
+        self._foreign: dict[str, ChecksumAddress] = {}
 
     def read(self) -> Powers:
         for name, address in self._addresses.items():
             ensure_trusted(self._connection, self._timebank.deployment, address)
-            self._require_manager(name, address)
+            manager = self._manager_of(name, address)
+            if manager is not None and manager != self._manager.address:
+                self._foreign[name] = manager
         members = self._read_members()
         people = sorted({one.account for holders in members.values() for one in holders})
         powers: dict[int, list[Power]] = {role: [] for role in members}
         reserved: list[Reserved] = []
         everybody: dict[str, list[str]] = {}
         governed: set[str] = set()
+        elsewhere: dict[str, list[str]] = {name: [] for name in self._foreign}
         for function in self._functions():
             if function.contract == MANAGER:
                 if not self._take_managers_own(function, powers):
@@ -242,6 +246,9 @@ class _Reader:
                 continue
             refusal = self._refusal(function, NOBODY)
             role = self._role_of(function, refusal)
+            if function.contract in self._foreign and role is not None and not self._done_with(function):
+                elsewhere[function.contract].append(function.signature)
+                continue
             if role is not None and role != PUBLIC_ROLE:
                 if self._done_with(function):
                     reserved.append(Reserved(function.contract, function.name, function.signature, ()))
@@ -273,8 +280,11 @@ class _Reader:
                 for role, found in sorted(powers.items())
             ),
             reserved=tuple(reserved),
-            ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER})),
+            ungoverned=tuple(sorted(set(self._addresses) - governed - {MANAGER} - set(self._foreign))),
             everybody={name: tuple(signatures) for name, signatures in everybody.items()},
+            foreign=tuple(
+                Foreign(name, self._foreign[name], tuple(asked)) for name, asked in elsewhere.items()
+            ),
             waiting=tuple(read_scheduled(self._timebank, block=self._block)),
             signers=tuple(self._timebank.rate_oracle.signers(block=self._block)),
             threshold=self._timebank.rate_oracle.threshold(block=self._block),
@@ -282,31 +292,19 @@ class _Reader:
 
     # ------------------------------------------------------------ what the chain says
 
-    def _require_manager(self, name: str, address: ChecksumAddress) -> None:
+    def _manager_of(self, name: str, address: ChecksumAddress) -> ChecksumAddress | None:
+        """Return the manager a contract obeys; ``None`` if it asks none."""
         if not any(entry.get("name") == "authority" for entry in load_artifact(name).abi):
-            return
+            return None
         answer = self._call(address, keccak(text="authority()")[:4], NOBODY)
-        found = to_checksum_address(answer[12:32])
-        if found != self._manager.address:
-            raise CheckFailed(
-                f"{name} obeys the manager at {found}, not the deployment's at {self._manager.address}",
-                hint="who governs it is decided there; `timebank audit` tells when it changed",
-            )
+        return to_checksum_address(answer[12:32])
 
     def _read_members(self) -> dict[int, tuple[Member, ...]]:
         """Return the members of every role that was ever given or asked for."""
-        candidates: dict[int, set[ChecksumAddress]] = {ADMIN_ROLE: set()}
-        for event in self._events((RoleGranted, TargetFunctionRoleUpdated)):
-            if isinstance(event, RoleGranted):
-                candidates.setdefault(event.role_id, set()).add(event.account)
-            elif isinstance(event, TargetFunctionRoleUpdated) and event.role_id != PUBLIC_ROLE:
-                candidates.setdefault(event.role_id, set())
-        for role, accounts in candidates.items():
-            held = [
-                (account, self._manager.has_role(role, account, block=self._block))
-                for account in sorted(accounts)
-            ]
-            self._members[role] = tuple(Member(account, one.delay) for account, one in held if one.is_member)
+        self._members.update(role_members(self._timebank, block=self._block))
+        for event in self._events((TargetFunctionRoleUpdated,)):
+            if isinstance(event, TargetFunctionRoleUpdated) and event.role_id != PUBLIC_ROLE:
+                self._members.setdefault(event.role_id, ())
         return self._members
 
     def _events(self, kinds: Sequence[type[Any]]) -> Iterable[Any]:
@@ -360,7 +358,7 @@ class _Reader:
     ) -> tuple[str, ...]:
         """Return which of our contracts a function lets through that refuses everybody else."""
         if function.name == _BY_THE_MANAGER:
-            return (MANAGER,)
+            return (self._foreign.get(function.contract, MANAGER),)
         if not isinstance(refusal, Revert) or NOBODY not in refusal.values.values():
             return ()
         callers = tuple(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from eth_abi.abi import decode as abi_decode
+from eth_abi.exceptions import DecodingError
 from eth_typing import ChecksumAddress
 from eth_utils.abi import function_abi_to_4byte_selector
+from eth_utils.address import to_checksum_address
 
 from timebank_chain.artifacts import load_artifact
-from timebank_chain.chain.events import OperationCanceled, OperationExecuted, OperationScheduled, read_events
+from timebank_chain.chain.events import (
+    OperationCanceled,
+    OperationExecuted,
+    OperationScheduled,
+    canonical_type,
+    read_events,
+)
 from timebank_chain.chain.system import Timebank
-from timebank_chain.chain.transactions import Call
+from timebank_chain.chain.transactions import Call, plain
 from timebank_chain.errors import ChainError, UsageError
 
 #: So many hex digits of an id are enough to name an operation, where they name only one.
@@ -33,13 +43,17 @@ class ScheduledOperation:
     caller
         Who has scheduled it and alone may execute it.
     call
-        What would run; contract and function are address and selector where they are not ours.
+        What would run; contract and function are address and selector where they are not ours. The arguments
+        are plain: addresses and hex as text, structs by their fields; what cannot be read is all ``data``.
+    canceller
+        The role whose members may drop it, beside administrators and its caller.
     """
 
     operation_id: bytes
     caller: ChecksumAddress
     call: Call
     ready_at: int
+    canceller: int
 
 
 def read_scheduled(timebank: Timebank, *, block: int) -> Iterator[ScheduledOperation]:
@@ -61,18 +75,56 @@ def read_scheduled(timebank: Timebank, *, block: int) -> Iterator[ScheduledOpera
         ready_at = timebank.access_manager.schedule_of(operation_id, block=block)
         if ready_at:  # else it has expired
             contract = contracts.get(event.target)
-            call = Call(
-                contract or event.target, _function(contract, event.data[:4]), event.target, event.data
-            )
-            yield ScheduledOperation(operation_id, event.caller, call, ready_at)
+            function, arguments = _decoded(contract, event.data)
+            call = Call(contract or event.target, function, event.target, event.data, arguments)
+            manager = timebank.access_manager
+            role = manager.function_role(event.target, event.data[:4], block=block)
+            canceller = manager.role_guardian(role, block=block)
+            yield ScheduledOperation(operation_id, event.caller, call, ready_at, canceller)
 
 
-def _function(contract: str | None, wanted: bytes) -> str:
+def function_name(contract: str | None, wanted: bytes) -> str:
     """Return the name of the function a selector stands for, or the selector where it is unknown."""
+    entry = _entry(contract, wanted)
+    return "0x" + wanted.hex() if entry is None else str(entry["name"])
+
+
+def _entry(contract: str | None, wanted: bytes) -> Mapping[str, Any] | None:
     for entry in load_artifact(contract).abi if contract else ():
         if entry["type"] == "function" and function_abi_to_4byte_selector(entry) == wanted:  # type: ignore[arg-type]  # an ABIFunction of ours
-            return str(entry["name"])
-    return "0x" + wanted.hex()
+            return dict(entry)
+    return None
+
+
+def _decoded(contract: str | None, data: bytes) -> tuple[str, dict[str, object]]:
+    """Return a call's function and its arguments by name.
+
+    Whoever schedules chooses the bytes: what is no call of the function is shown as it is.
+    """
+    entry = _entry(contract, data[:4])
+    if entry is not None:
+        inputs = entry["inputs"]
+        try:
+            values = abi_decode([canonical_type(parameter) for parameter in inputs], data[4:])
+        except (DecodingError, UnicodeDecodeError):
+            return str(entry["name"]), {"data": plain(data)}
+        return str(entry["name"]), _named(inputs, values)
+    return "0x" + data[:4].hex(), {"data": plain(data)}
+
+
+def _named(parameters: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> dict[str, object]:
+    return {
+        str(parameter["name"]): _plain_argument(parameter, str(parameter["type"]), value)
+        for parameter, value in zip(parameters, values, strict=True)
+    }
+
+
+def _plain_argument(parameter: Mapping[str, Any], kind: str, value: Any) -> object:
+    if kind.endswith("]"):
+        return [_plain_argument(parameter, kind[: kind.rindex("[")], item) for item in value]
+    if kind == "tuple":
+        return _named(parameter["components"], value)
+    return to_checksum_address(value) if kind == "address" else plain(value)
 
 
 def find_scheduled(timebank: Timebank, text: str) -> ScheduledOperation:

@@ -16,6 +16,7 @@ from timebank_chain.cli import (
     chain_pause,
     chain_powers,
     chain_proposals,
+    chain_role,
     chain_status,
 )
 from timebank_chain.cli.chain_float import (
@@ -61,6 +62,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(chain_bank.app, name="bank")
+app.add_typer(chain_role.app, name="role")
 app.command("status")(chain_status.command)
 app.command("powers")(chain_powers.command)
 
@@ -99,7 +101,8 @@ def deploy_command(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Drops what the governor scheduled and links that were requested (default: the deployer).",
+            help="Drops what the governor scheduled and links that were requested; not what the governor "
+            "schedules as administrator, such as changes of roles (default: the deployer).",
         ),
     ] = None,
     bond: Annotated[str, typer.Option(metavar="COIN", help="Bond per proposal, in whole coins.")] = "0.01",

@@ -19,6 +19,8 @@ from timebank_chain.cli.options import (
     open_signer,
     open_system,
 )
+from timebank_chain.cli.output import say
+from timebank_chain.cli.scheduled_view import describe, operation_document
 from timebank_chain.cli.writes import perform
 
 
@@ -38,25 +40,28 @@ def command(
 ) -> None:
     """Drop a scheduled operation that should not run (canceller, administrator, or who scheduled it).
 
+    The canceller drops what the governor has scheduled, but not what an administrator schedules as such,
+    above all changes of roles: timebank chain powers says who may drop which.
+
     Example: timebank chain cancel 0x1c9e64f0 --from 0x...
     """
     from timebank_chain.chain.scheduled import find_scheduled
 
     timebank = open_system(rpc_url, deployment)
     found = find_scheduled(timebank, operation)
+    what = describe(found, {address: name for name, address in timebank.addresses().items()})
+    if not as_json and (yes or dry_run):
+        say(f"drops {what}")
+    document = operation_document(found)
+    # In this document, `arguments` are those of the transaction that drops it.
+    document["scheduled_arguments"] = document.pop("arguments")
     perform(
         timebank,
         open_signer(keystore, sender, password_file),
         timebank.access_manager.cancel(found.caller, found.call),
-        question=f"drop {found.call.name}, scheduled by {found.caller}?",
+        question=f"drop {what}, scheduled by {found.caller}?",
         schema="timebank.chain.cancel/1",
-        facts={
-            "operation_id": "0x" + found.operation_id.hex(),
-            "contract": found.call.contract,
-            "function": found.call.function,
-            "caller": found.caller,
-            "ready_at": found.ready_at,
-        },
+        facts=document,
         yes=yes,
         dry_run=dry_run,
         as_json=as_json,

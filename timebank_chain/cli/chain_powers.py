@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from timebank_chain.cli.options import DEFAULT_RPC_URL, AsJson, DeploymentFile, RpcUrl, open_system
 from timebank_chain.cli.output import out, print_json, print_table
+from timebank_chain.cli.scheduled_view import describe, operation_document
+from timebank_chain.errors import CheckFailed
 from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
-    from timebank_chain.chain.powers import Member, Power, Powers, RolePowers
+    from timebank_chain.chain.powers import Power, Powers, RolePowers
+    from timebank_chain.chain.role_members import Member
 
 
 def command(
@@ -21,20 +27,35 @@ def command(
     Every function that writes is tried, without sending anything: as a stranger, as our own contracts, as the
     members of roles. What it is refused with says whom it asks for. The code must be the shipped one.
 
+    What is scheduled is shown with its arguments, so that the canceller can judge it. The canceller drops
+    what the governor schedules; not what an administrator schedules as such, above all changes of roles.
+
+    A contract that was put under another manager ends it with exit code 3, after all the others are listed.
+
     Example: timebank chain powers --deployment deployments/31337/deployment.json
     """
     from timebank_chain.chain.powers import read_powers
 
-    seen = read_powers(open_system(rpc_url, deployment))
+    timebank = open_system(rpc_url, deployment)
+    seen = read_powers(timebank)
     if as_json:
         print_json("timebank.chain.powers/1", powers_document(seen))
+        if seen.foreign:
+            raise typer.Exit(CheckFailed.exit_code)
         return
-    _print(seen)
+    _print(seen, {address: name for name, address in timebank.addresses().items()})
+    if seen.foreign:
+        moved = ", ".join(f"{one.contract} under {one.manager}" for one in seen.foreign)
+        raise CheckFailed(
+            f"under another manager than the deployment's: {moved}",
+            hint="who governs it is decided there; `timebank audit` tells when it changed",
+        )
 
 
 def powers_document(seen: Powers) -> dict[str, Any]:
     """Return everything as JSON values; delays in seconds, times Unix seconds."""
     return {
+        "ok": not seen.foreign,
         "block": seen.block,
         "time": seen.time,
         "roles": [asdict(role) for role in seen.roles],
@@ -42,20 +63,14 @@ def powers_document(seen: Powers) -> dict[str, Any]:
         "ungoverned": list(seen.ungoverned),
         "quorum": {"threshold": seen.threshold, "signers": list(seen.signers)},
         "everybody": {name: list(signatures) for name, signatures in seen.everybody.items()},
-        "waiting": [
-            {
-                "operation_id": "0x" + one.operation_id.hex(),
-                "caller": one.caller,
-                "contract": one.call.contract,
-                "function": one.call.function,
-                "ready_at": one.ready_at,
-            }
-            for one in seen.waiting
-        ],
+        "foreign": [asdict(one) for one in seen.foreign],
+        "waiting": [operation_document(one) for one in seen.waiting],
     }
 
 
-def _print(seen: Powers) -> None:
+def _print(seen: Powers, contracts: Mapping[str, str]) -> None:
+    from timebank_chain.chain.access_manager import ADMIN_ROLE, role_name
+
     out().print(f"At block {seen.block}, {format_time(seen.time * 1000)}", markup=False)
     for role in seen.roles:
         out().print()
@@ -86,23 +101,36 @@ def _print(seen: Powers) -> None:
         f"needs the signatures of {seen.threshold} of {len(seen.signers)}: {', '.join(seen.signers)}.",
         markup=False,
     )
+    if seen.foreign:
+        out().print()
+        print_table(
+            "Under another manager: who may call these is decided there",
+            ["contract", "manager", "functions"],
+            [(one.contract, one.manager, ", ".join(one.functions)) for one in seen.foreign],
+        )
     if seen.waiting:
         out().print()
         print_table(
             "Scheduled and not executed",
-            ["id", "contract", "function", "by", "from"],
+            ["id", "from", "by", "may drop it", "what"],
             [
                 (
                     f"0x{one.operation_id.hex()[:8]}",
-                    one.call.contract,
-                    one.call.function,
-                    one.caller,
                     format_time(one.ready_at * 1000),
+                    one.caller,
+                    role_name(one.canceller),
+                    describe(one, contracts),
                 )
                 for one in seen.waiting
             ],
         )
         out().print("timebank chain cancel ID drops one of them.", markup=False)
+    if any(role.role == ADMIN_ROLE and role.canceller == role.name for role in seen.roles):
+        out().print(
+            "Whoever drops what the governor has scheduled cannot drop what an administrator schedules as "
+            "such, above all changes of roles.",
+            markup=False,
+        )
 
 
 def _held_by(role: RolePowers) -> str:

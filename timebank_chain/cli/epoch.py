@@ -21,6 +21,7 @@ from timebank_chain.cli.epoch_holds import (
     holding,
     tell,
 )
+from timebank_chain.cli.epoch_policy import choose_policy, require_policies
 from timebank_chain.cli.epoch_rate import BuildRate, check_pots, choose_rates
 from timebank_chain.cli.epoch_view import (
     activity_table,
@@ -82,7 +83,12 @@ def build(
     epochs: EpochsFolder = None,
     policy: Annotated[
         str | None,
-        typer.Option("--policy", metavar="P", help="Policy by name or file (default: the previous epoch's)."),
+        typer.Option(
+            "--policy",
+            metavar="P",
+            help="Policy by name or file (default: what the deployment's chain requires, if an earlier epoch "
+            "had it; without a deployment the previous epoch's).",
+        ),
     ] = None,
     members: MembersFile = None,
     start: Annotated[
@@ -135,8 +141,8 @@ def build(
     Takes the acts that settle after the start, up to the end; without --start it follows the last epoch.
     With --hold-suspicious, acts of members who stand out are held back until a person released them
     (timebank attention release); what is held or released is in a file that whoever signs needs too.
-    With a deployment the rate is the one its chain requires, which may float; it says which it took and why;
-    a bonus pot that its fee pool does not hold is refused.
+    With a deployment policy and rate are those its chain requires, and the rate may float; it says which it
+    took and why. A bonus pot that its fee pool does not hold is refused.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -146,9 +152,8 @@ def build(
     Example: timebank epoch build --activity activity.parquet --epochs epochs --hold-suspicious
     """
     from timebank_chain.activity import Members, load_members, read_activity
-    from timebank_chain.epoch import build_epoch, publish, published_numbers, read_epoch, read_policy
+    from timebank_chain.epoch import build_epoch, publish, published_numbers, read_epoch
     from timebank_chain.oracle.holds import NothingHeld
-    from timebank_chain.valuation import load_policy
 
     folder = require_epochs(epochs)
     last = (published_numbers(folder) or [0])[-1]
@@ -156,13 +161,12 @@ def build(
     if target > last + 1:
         raise UsageError(f"epoch {target} cannot follow epoch {last}", hint=f"build epoch {last + 1} first")
     previous = read_epoch(folder, target - 1) if target > 1 else None
-    if policy is not None:
-        rules = load_policy(policy)
-    elif previous is not None:
-        rules = read_policy(folder, previous.header.policy_hash)
-    else:
-        raise UsageError("the first epoch needs a policy", hint="add --policy git (see timebank policy list)")
+    chosen = choose_policy(
+        target, given=policy, folder=folder, previous=previous, rpc_url=rpc_url, deployment=deployment
+    )
+    rules = chosen.rules
     intervals = list(_intervals(rules, previous, start=start, end=end, every=every, until=until))
+    required = require_policies(target, len(intervals), chosen, rpc_url=rpc_url, deployment=deployment)
     table = read_activity(activity)
     roster = Members() if members is None else load_members(members)
     rates = choose_rates(
@@ -177,7 +181,8 @@ def build(
     check_pots(target, len(intervals), pot, folder=folder, rpc_url=rpc_url, deployment=deployment)
     held = holding(folder, holds, judge=hold_suspicious, praise=praise, rate=hold_rate)
     built = []
-    for current, ((start_ms, end_ms), rate) in enumerate(zip(intervals, rates, strict=True), start=target):
+    plan = zip(intervals, rates, required, strict=True)
+    for current, ((start_ms, end_ms), rate, asked) in enumerate(plan, start=target):
         with (held or NothingHeld()).building(
             table, epoch=current, start_ms=start_ms, end_ms=end_ms, policy=rules
         ) as acts:
@@ -195,7 +200,7 @@ def build(
             )
             acts.publishing(made.header)
             previous = publish(made, folder, force=force)
-        built.append(_built_document(made, previous, rate) | said)
+        built.append(_built_document(made, previous, rate) | chosen.to_json(asked) | said)
         say(f"epoch {made.header.epoch} published in {previous.folder}")
     if as_json:
         print_json("timebank.epoch.build/1", {"epochs": built})

@@ -40,6 +40,7 @@ from timebank_chain.cli.options import (
     whole_seconds,
 )
 from timebank_chain.cli.oracle_session import (
+    check_policy,
     check_pot,
     check_rate,
     epoch_place,
@@ -271,8 +272,8 @@ def sign(
             "--rpc-url",
             envvar=config.ENV_RPC_URL,
             metavar="URL",
-            help="Node to ask for the rate the epoch must have, what the fee pool holds for its bonus pot, "
-            "and, if records share an id, whether it is final already.",
+            help="Node to ask for the policy and the rate the epoch must have, what the fee pool holds for "
+            "its bonus pot, and, if records share an id, whether it is final already.",
         ),
     ] = None,
     rate_q24: Annotated[
@@ -294,7 +295,8 @@ def sign(
 
     The signature is bound to the deployment's chain and oracle. With a node (--rpc-url), or told the rate
     (--rate-q24), an epoch of another rate than the chain requires is refused; where the rate floats, one of
-    the two is needed. With a node, so is one whose bonus pot the fee pool does not hold. Where records of
+    the two is needed. With a node, so is one of another policy, or whose bonus pot the fee pool does not
+    hold; without one, --policy is what its policy is compared with. Where records of
     your feed have one id and different contents, the one in a finalised epoch stays; no other does. Where
     acts are held or were released, the publisher's file of holds is needed (--holds): read it, since a hold
     takes somebody's pay. An epoch with acts that were erased since is not signed: it is built again.
@@ -309,6 +311,7 @@ def sign(
     from timebank_chain.oracle.recompute import final_records, require_signable
     from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
     from timebank_chain.oracle.sign import sign_header, write_signature
+    from timebank_chain.valuation import policy_hash
 
     if trust_published + drill + (feed is not None) + (activity is not None) != 1:
         raise UsageError(
@@ -320,6 +323,7 @@ def sign(
     if drill:
         _require_development(manifest.chain_id, "signed for")
     target_folder = epoch_folder(folder, number)
+    policy_compared: str | None = None
     compared: str | None = None
     pot_compared: str | None = None
     if drill:
@@ -339,6 +343,8 @@ def sign(
         def is_final() -> bool:
             return rpc_url is not None and system().rate_oracle.header_hash_of(number) == header.hash()
 
+        told = policy_hash(rules) if policy else None
+        policy_compared = check_policy(header, system if rpc_url else None, told=told)
         compared = check_rate(header, system if rpc_url else None, manifest, told=rate_q24)
         pot_compared = check_pot(header, folder, system if rpc_url else None)
 
@@ -367,6 +373,8 @@ def sign(
             {
                 "epoch": number,
                 "header_hash": header_hash,
+                "policy_hash": "0x" + header.policy_hash.hex(),
+                "policy_compared_with": policy_compared,
                 "rate_q24": header.rate_q24,
                 "rate_compared_with": compared,
                 "pot_micro": header.pot,

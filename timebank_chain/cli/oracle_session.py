@@ -162,6 +162,64 @@ def epoch_place(target: str, epochs: Path | None) -> tuple[Path, int]:
     )
 
 
+def check_policy(
+    header: EpochHeader, system: Callable[[], Timebank] | None, *, told: bytes | None
+) -> str | None:
+    """Refuse to sign an epoch of another policy than the chain requires.
+
+    Parameters
+    ----------
+    system
+        Opens the system on its chain; ``None``: there is no node to ask.
+    told
+        Hash of the signer's own policy, for where there is no node: one that answers has the last word.
+
+    Returns
+    -------
+    str
+        What it was compared with, ``chain`` or ``given``; ``None`` if with nothing.
+
+    Raises
+    ------
+    OracleError
+        If it has another policy.
+    UsageError
+        If the signer's own is not the one that the chain requires.
+    ConnectionFailed
+        If the node does not answer, and no policy is given.
+    """
+    from timebank_chain.oracle.policy import RequiredPolicy, require_policy, required_policies
+
+    if system is not None:
+        try:
+            (required,) = required_policies(system(), header.epoch)
+        except ConnectionFailed as error:
+            if told is None:
+                raise ConnectionFailed(
+                    f"{error.message}; so it is not known which policy the chain requires",
+                    where=error.where,
+                    hint="name a node with --rpc-url, or give policy and rate as you know them with --policy "
+                    "and --rate-q24",
+                ) from error
+            say(f"the chain could not be asked ({error.message}): compared with --policy")
+        else:
+            require_policy(header, required)
+            if told is not None and told != required.policy_hash:
+                raise UsageError(
+                    f"--policy is 0x{told.hex()}, not the policy the chain requires, {required.shown}",
+                    hint="leave it out: the epoch has the chain's; nothing was signed",
+                )
+            return "chain"
+    if told is not None:
+        require_policy(header, RequiredPolicy(header.epoch, told, "as --policy says"), by="--policy is")
+        return "given"
+    say(
+        f"policy 0x{header.policy_hash.hex()}: not compared with the chain's (add --rpc-url URL, or "
+        "--policy P)"
+    )
+    return None
+
+
 def check_rate(
     header: EpochHeader, system: Callable[[], Timebank] | None, manifest: Deployment, *, told: int | None
 ) -> str | None:

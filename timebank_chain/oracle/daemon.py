@@ -50,6 +50,7 @@ from timebank_chain.oracle.loop import FATAL, guarded, repeat
 from timebank_chain.oracle.propose import (
     Voided,
     finalise_call,
+    policy_option,
     propose_call,
     proposed_header,
     voided_headers,
@@ -172,13 +173,7 @@ class OracleDaemon:
             target = self.timebank.addresses()[contract]
             ensure_trusted(self.timebank.connection, self.timebank.deployment, target)
         state = read_state(self.timebank, self.signers[0].address)
-        ours = policy_hash(self.settings.policy)
-        if state.policy_hash != ours:
-            raise OracleError(
-                f"policy '{self.settings.policy.name}' has the hash 0x{ours.hex()}, "
-                f"the chain asks for 0x{state.policy_hash.hex()}",
-                hint="give the policy the deployment names with --policy",
-            )
+        self._require_policy(state)
         self.closer.interval(self.closer.previous(state))
         members = [signer.address for signer in self.signers if address_bytes(signer.address) in state.quorum]
         log.info(
@@ -399,7 +394,25 @@ class OracleDaemon:
             log.error("the bank is tended later", error=str(error), hint=error.hint)
             return False
 
+    def _require_policy(self, state: OracleState) -> None:
+        """Refuse to build by another policy than the chain asks for: governance may change it at any time.
+
+        Raises
+        ------
+        OracleError
+            With both hashes. What is pending already goes on: it became so under the policy of its time.
+        """
+        ours = policy_hash(self.settings.policy)
+        if state.policy_hash != ours:
+            raise OracleError(
+                f"policy '{self.settings.policy.name}' has the hash 0x{ours.hex()}, "
+                f"the chain asks for 0x{state.policy_hash.hex()}",
+                hint=f"start the oracle again with `{policy_option(state.policy_hash)}; no epoch is built or "
+                "signed until then",
+            )
+
     def _next_epoch(self, state: OracleState) -> Tick:
+        self._require_policy(state)
         number = state.latest_epoch + 1
         previous = self.closer.previous(state)
         start, end = self.closer.interval(previous)

@@ -53,6 +53,13 @@ def why_not_next(header: EpochHeader, state: OracleState) -> str | None:
     return None
 
 
+def policy_option(policy_hash: bytes) -> str:
+    """Return ``--policy FILE`` and what FILE must be; it closes the code span its hint has opened."""
+    return (
+        f"--policy FILE`, FILE being the document of which `timebank policy hash` says 0x{policy_hash.hex()}"
+    )
+
+
 def require_open(timebank: Timebank, state: OracleState, header: EpochHeader) -> None:
     """Refuse an epoch whose number is final already: there is nothing left to propose.
 
@@ -105,7 +112,7 @@ def propose_call(
         raise OracleError(
             f"epoch {header.epoch} cannot be proposed: {reason}",
             hint=f"build it again with `timebank epoch build --epoch {header.epoch} --force --rate-q24 "
-            f"{state.rate_q24}{pot}`, or let `timebank oracle run` do it",
+            f"{state.rate_q24}{pot} {policy_option(state.policy_hash)}; or let `timebank oracle run` do it",
         )
     if header.end_ms > state.time_ms:
         raise OracleError(
