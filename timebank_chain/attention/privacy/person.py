@@ -29,7 +29,7 @@ from typing import Any
 
 from timebank_chain.activity import placeholder_address, read_activity, record_ids
 from timebank_chain.activity.clean import REJECT_COLUMNS
-from timebank_chain.activity.erased import cells_of
+from timebank_chain.activity.erased import cells_of, id_text
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
@@ -353,11 +353,11 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
         original = parse_json(record)
     except ValueError:
         original = record
-    if isinstance(original, dict) and isinstance(original.get("member"), str | int):
-        if str(original["member"]).strip() in whose.names:
+    if isinstance(original, dict) and (member := id_text(original.get("member"))) is not None:
+        if whose.is_called(member):
             return True
     # What was turned away has no columns any more: an id that fills a cell tells, a number too.
-    elif not whose.names.isdisjoint((*cells_of(original), *log_names(record))):
+    elif any(map(whose.is_called, (*cells_of(original), *log_names(record)))):
         return True
     return any(whose.redacted(cell) != cell for cell in cells)
 
