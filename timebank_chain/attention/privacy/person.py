@@ -44,7 +44,7 @@ from timebank_chain.attention.privacy.sealed import read_header, unseal
 from timebank_chain.content import hash_of
 from timebank_chain.documents import parse_json, writing_whole
 from timebank_chain.epoch import published_numbers, read_epoch
-from timebank_chain.errors import AttentionError
+from timebank_chain.errors import AttentionError, UsageError
 
 _WORTH_SAYING = 1 << 20
 EXPORT_SCHEMA = "timebank.person/1"
@@ -166,9 +166,12 @@ def find(search: Search, member: str) -> Person:
     ------
     AttentionError
         If a file cannot be read, or the id is empty.
+    UsageError
+        If it is an alias.
     """
     if not member.strip() or member != member.strip():
         raise AttentionError(f"not a member: {member!r:.80}", hint="give the id as the feed has it")
+    require_no_alias(search, member)
     whose = Whose(member, aliases=aliases_of(search, member))
     acts: set[str] = set()
     records: set[bytes] = set()
@@ -200,14 +203,35 @@ def aliases_of(search: Search, member: str) -> frozenset[str]:
     AttentionError
         If a file cannot be read.
     """
+    return frozenset(alias for alias, known_as in _aliases(search) if known_as == member and alias)
+
+
+def require_no_alias(search: Search, member: str) -> None:
+    """Refuse what sources call somebody whom the feed calls otherwise: it would be half of that person.
+
+    Raises
+    ------
+    UsageError
+        Naming the person.
+    AttentionError
+        If a file cannot be read.
+    """
+    known_as = next((name for alias, name in _aliases(search) if alias == member != name and name), None)
+    if known_as is not None:
+        raise UsageError(
+            f"{member!r:.80} is an alias of {known_as!r:.80}",
+            hint=f"name the member, whose aliases are found with them: {known_as}",
+        )
+
+
+def _aliases(search: Search) -> Iterator[tuple[str, str]]:
+    """Yield each alias with the member it stands for, from the alias files among the places."""
     asked = tuple(one for one in search.places if one.kind in (Kind.ALIASES, Kind.SEALED))
-    return frozenset(
-        cells[0].strip()
-        for source in replace(search, places=asked).sources()
-        if source.kind is Kind.ALIASES
-        for cells in table_cells(source.plain)
-        if len(cells) > 1 and cells[1].strip() == member and cells[0].strip()
-    )
+    for source in replace(search, places=asked).sources():
+        if source.kind is Kind.ALIASES:
+            for cells in table_cells(source.plain):
+                if len(cells) > 1:
+                    yield cells[0].strip(), cells[1].strip()
 
 
 def require_known(person: Person) -> None:
