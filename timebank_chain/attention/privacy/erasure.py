@@ -46,7 +46,7 @@ from timebank_chain.attention.privacy.record_lists import without_records
 from timebank_chain.attention.privacy.row_lines import is_packed
 from timebank_chain.attention.privacy.rows import unclear_rows, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
-from timebank_chain.attention.privacy.traces import Traces
+from timebank_chain.attention.privacy.traces import Traces, distinctive
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import list_feed
@@ -54,6 +54,7 @@ from timebank_chain.oracle.journal import FeedMark, Journal
 from timebank_chain.oracle.lock import InstanceLock
 from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
 
+_ALIASES_WAIT = "it alone knows their short aliases: it waits until the other files are settled"
 _ORDER = {
     kind: place
     for place, kind in enumerate(
@@ -320,6 +321,9 @@ def _erase_from(
         touched = bool(count or new.redacted)
     elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS, Kind.RECORDS):
         cut = _cut(source, person, column)
+        if source.kind is Kind.ALIASES and result.unclear and not all(map(distinctive, person.whose.aliases)):
+            # Without this file nobody would know any more what may be left: the next run would be content.
+            cut = _Cut(0, None, unclear=_ALIASES_WAIT)
         count, unclear, touched = cut.count, cut.unclear, cut.content is not None
         result.redacted += cut.redacted
         if dry is not None and cut.content is None:

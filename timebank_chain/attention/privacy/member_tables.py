@@ -40,7 +40,7 @@ _READ = frozenset({"id", *_TIMES})
 MEMBER = "member"
 #: Who acted: in xAPI and ActivityStreams, of objects of the latter, in CloudEvents; the first that tells.
 _ACTORS = ("member", "actor", "attributedTo", "authid", "data.member")
-_AGENT_NAMES = ("id", "@id", "href", "mbox", "mbox_sha1sum", "openid")
+_AGENT_NAMES = ("id", "@id", "href", "mbox", "openid")
 _MAX_MANIFEST_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 1 << 20
 #: A whole number as it is written where the column's numbers became floats.
@@ -79,6 +79,7 @@ def names_in(value: object) -> frozenset[str]:
     if not isinstance(value, Mapping):
         return frozenset()
     found = frozenset().union(*(names_in(value.get(name)) for name in (*_AGENT_NAMES, "member")))
+    found |= frozenset(name.lower() for name in names_in(value.get("mbox_sha1sum")))
     account = value.get("account")
     if isinstance(account, Mapping) and (own := names_in(account.get("name"))):
         # As `collect` joins them, and alone.

@@ -35,6 +35,7 @@ from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
 from timebank_chain.attention.collect.weblog import log_names
+from timebank_chain.attention.collect.xapi import mailbox_hashes
 from timebank_chain.attention.privacy.held import held_pieces, holds_files
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
@@ -172,7 +173,8 @@ def find(search: Search, member: str) -> Person:
     if not member.strip() or member != member.strip():
         raise AttentionError(f"not a member: {member!r:.80}", hint="give the id as the feed has it")
     require_no_alias(search, member)
-    whose = Whose(member, aliases=aliases_of(search, member))
+    aliases = aliases_of(search, member)
+    whose = Whose(member, aliases=aliases | _hashed({member, *aliases}))
     acts: set[str] = set()
     records: set[bytes] = set()
     accounts = {placeholder_address(name) for name in whose.names}
@@ -204,6 +206,11 @@ def aliases_of(search: Search, member: str) -> frozenset[str]:
         If a file cannot be read.
     """
     return frozenset(alias for alias, known_as in _aliases(search) if known_as == member and alias)
+
+
+def _hashed(names: Iterable[str]) -> frozenset[str]:
+    """Return what stands for mail addresses in xAPI where they are not to be read."""
+    return frozenset(one for name in names for one in mailbox_hashes(name))
 
 
 def require_no_alias(search: Search, member: str) -> None:
