@@ -20,12 +20,15 @@ writing_whole, write_whole
   a folder that is missing ... OSError, nothing made; a folder in its place: OSError, no temporary
   the longest name ........... written
   many writers at once ....... every reader sees one whole file; no temporary in the end
+stale_parts
+  a killed writer ............ its part is found, nobody else's: of a writer at work, empty, of another name
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +48,7 @@ from timebank_chain.documents import (
     parse_json,
     read_small,
     read_small_text,
+    stale_parts,
     write_whole,
     writing_whole,
 )
@@ -316,3 +320,24 @@ def test_of_many_writers_every_reader_sees_one_whole_file(old: Path) -> None:
         list(pool.map(write, wholes))
     assert old.read_bytes() in wholes
     assert list(old.parent.iterdir()) == [old]
+
+
+def test_what_a_killed_writer_leaves_is_found(old: Path) -> None:
+    code = (
+        "import os, signal, sys; from timebank_chain.documents import writing_whole\n"
+        "with writing_whole(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert stale_parts(old.parent) == []
+    assert subprocess.run([sys.executable, "-c", code, old], check=False).returncode == -signal.SIGKILL
+    (part,) = stale_parts(old.parent)
+    assert part.read_bytes() == b"half"
+    part.with_name(f".{'0' * 16}.part").touch()
+    part.with_name(".draft.part").write_text("somebody's own")
+    part.with_name(f".{'1' * 16}.part").symlink_to(part.name)
+    with writing_whole(old) as file:
+        file.write(b"new")
+        file.flush()
+        assert stale_parts(old.parent) == [part]
+    assert old.read_bytes() == b"new"
+    assert stale_parts(old.parent) == [part]

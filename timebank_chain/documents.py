@@ -7,18 +7,20 @@ Python's JSON parser recurses in C. Packages of the embedded chain raise the rec
 a deeply nested document no longer raises ``RecursionError`` but ends the process.
 
 A file is written under another name beside its own and then takes its place in one step: whoever reads
-sees the old one or the new one, and a crash never leaves half of either.
+sees the old one or the new one, and a crash never leaves half of either. What a killed writer leaves is the
+other name: `stale_parts` finds it, since the kernel lets go of the writer's lock.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,6 +32,7 @@ MAX_DEPTH = 64
 MAX_DIGITS = 78
 
 _OWNER_ONLY = 0o600
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 # A string that never closes runs to the end, so that the search stays linear.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
@@ -135,7 +138,11 @@ def writing_whole(
     part = path.parent / f".{secrets.token_hex(8)}.part"
     at_first = 0o666 if mode is None else _OWNER_ONLY
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, at_first)
+    # The lock is the open file's, and this keeps it until the file has its name.
+    held = os.dup(handle)
     try:
+        with suppress(OSError):  # on a file system without locks no part is taken for a stale one
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -150,6 +157,34 @@ def writing_whole(
             os.link(part, path)
     finally:
         part.unlink(missing_ok=True)
+        os.close(held)
+
+
+def stale_parts(folder: Path | str) -> list[Path]:
+    """Return what killed writers left in a folder: parts of documents that nobody is writing any more.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be read.
+    """
+    return sorted(path for path in Path(folder).iterdir() if _PART.fullmatch(path.name) and _is_stale(path))
+
+
+def _is_stale(part: Path) -> bool:
+    try:
+        handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        # An empty one may be a writer's that has not locked it yet, and holds nothing.
+        return os.fstat(handle).st_size > 0
+    finally:
+        os.close(handle)
 
 
 def write_whole(

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from timebank_chain.activity.record import RawRecord
-from timebank_chain.documents import TooLarge, parse_json, read_small, write_whole
+from timebank_chain.documents import MAX_DIGITS, TooLarge, parse_json, read_small, write_whole
 from timebank_chain.errors import ActivityError
 
 SCHEMA = "timebank.erased/1"
@@ -34,6 +36,8 @@ MAX_ERASED_BYTES = 512 << 20
 REASON = "erased: a person asked to be forgotten"
 
 _KEY_BYTES = 32
+#: From here on not every integer is a float.
+_INEXACT = 2**53
 _HASH = re.compile(r"[0-9a-f]{64}")
 _BETWEEN_CELLS = re.compile(r"[,;\t\"{}\[\]]|: ")
 _LISTS = ("members", "acts", "records")
@@ -168,8 +172,36 @@ def cells_of(original: object) -> Iterator[str]:
             waiting.extend(value.values())
         elif isinstance(value, list | tuple):
             waiting.extend(value)
-        elif isinstance(value, str | int) and not isinstance(value, bool):
-            yield str(value).strip()
+        elif (text := id_text(value)) is not None:
+            yield text
+
+
+def id_text(value: object) -> str | None:
+    """Return a cell as an id may stand in it, without the spaces around it; ``None`` where none can.
+
+    Of integers with a gap between them many a program makes floats: 4711.0 says 4711. A float from 2**53 on
+    may stand for several integers and says none; neither do bytes that are no UTF-8, nor any other type.
+
+    Examples
+    --------
+    >>> id_text(4711.0), id_text(b"ada"), id_text(True)
+    ('4711', 'ada', None)
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            return None
+    if isinstance(value, float):
+        if not math.isfinite(value) or abs(value) >= _INEXACT:
+            return None
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, Decimal):
+        # An exponent alone can stand for more digits than any memory holds.
+        if not value.is_finite() or value.adjusted() > MAX_DIGITS:
+            return None
+        return str(int(value)) if value == value.to_integral_value() else str(value)
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _hashes(values: object, where: str) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timebank_chain.cli.epoch_holds import HoldsFile, records_file
+from timebank_chain.cli.epoch_holds import HoldsFile, oracles_list, records_file
 from timebank_chain.cli.options import (
     DEFAULT_RPC_URL,
     AsJson,
@@ -47,7 +47,7 @@ def command(
         typer.Option(
             "--erased",
             metavar="FILE",
-            help="Who was erased since (`timebank attention privacy erase` wrote it): with --activity.",
+            help="Who was erased since, with --activity (default: the oracle's list in EPOCHS, if there).",
         ),
     ] = None,
     artifacts: Annotated[
@@ -87,6 +87,9 @@ def command(
         raise UsageError(f"no such file: {activity}", hint="check --activity")
     if erased is not None and (activity is None or not erased.is_file()):
         raise UsageError(f"--erased {erased}: no such file, or no --activity beside it", hint="check both")
+    if erased is None and activity is not None and oracles_list(folder).is_file():
+        erased = oracles_list(folder)
+        progress(f"who was erased since: {erased}")
     with records_file(activity, folder, holds, erased) as (records, forgotten):
         report = run_audit(
             connect(rpc_url),

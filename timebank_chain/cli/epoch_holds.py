@@ -84,7 +84,7 @@ def holding(
         epochs,
         judge=SuspicionSettings(rate=rate) if judge else None,
         praise=Praise.none() if praise is None else read_praise(praise),
-        erased=erased or _oracles_list(epochs),
+        erased=erased or oracles_list(epochs),
         waiting=say,
     )
 
@@ -317,10 +317,11 @@ def _erased(epochs: Path, named: Path | None) -> Erased | None:
     """Return the list of the erased: a named one, or that of the oracle beside the epochs."""
     from timebank_chain.activity.erased import load_erased
 
-    return load_erased(named or _oracles_list(epochs))
+    return load_erased(named or oracles_list(epochs))
 
 
-def _oracles_list(epochs: Path) -> Path:
+def oracles_list(epochs: Path) -> Path:
+    """Return where the oracle that publishes these epochs keeps the list of the erased."""
     from timebank_chain.oracle.settings import ERASED_FILE, STATE_FOLDER
 
     return epochs / STATE_FOLDER / ERASED_FILE

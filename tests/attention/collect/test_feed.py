@@ -7,6 +7,7 @@ feed
 │   ├── repeated exactly: kept once; repeated differently: none is kept, all are named
 │   ├── same id of another source: another event
 │   ├── taken back by who did it, or by the source: not kept; by anybody else: kept
+│   ├── the hash of an address is who has it, if anybody is known by that address; the exact spelling first
 │   └── aliases make two sources' names one member, before repetitions are looked for
 ├── standardising: every unit to its base; unknown units stay; infinite values are refused
 ├── refused: future, control characters, lone surrogates, too long, empty names
@@ -16,8 +17,10 @@ feed
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +29,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.attention.collect.builders import HOUR_MS, NOON_MS, NOW_MS, collected, event, feed
+from tests.attention.collect.builders import HOUR_MS, NOON_MS, NOW_MS, collected, event, feed, statement
 from timebank_chain.attention.collect import (
     Fault,
     MemberEvent,
@@ -39,6 +42,7 @@ from timebank_chain.attention.collect import (
     write_feed,
 )
 from timebank_chain.attention.collect.measures import CONVERSIONS, to_base
+from timebank_chain.attention.collect.xapi import statement_event
 from timebank_chain.errors import AttentionError
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -286,3 +290,33 @@ def test_the_manifest_says_what_the_feed_is_made_of(tmp_path: Path) -> None:
             "sha256": "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356",
         }
     ]
+
+
+def test_the_hash_of_an_address_is_who_has_it() -> None:
+    def hashed(address: str) -> str:
+        return hashlib.sha1(f"mailto:{address}".encode(), usedforsecurity=False).hexdigest()
+
+    first, second = "ada@example.org", "Ben@example.org"
+    named = [
+        event(1, source="xapi", member=hashed(first)),
+        event(2, source="xapi", member="cy", object=hashed(first)),
+        event(3, source="forum", member=first),
+        event(4, source="xapi", member=hashed("ben@example.org")),
+        event(5, source="xapi", member=hashed("nobody@example.org")),
+        event(6, source="forum", member=hashed(first)),
+    ]
+    result = collected(*named, aliases={second: "ben", "acct:dot": "dot@example.org"})
+    assert result.feed.member == [first, "cy", first, "ben", hashed("nobody@example.org"), hashed(first)]
+    assert result.feed.object[1] == first
+    spelled = collected(
+        event(1, source="xapi", member=hashed("ben@example.org")), event(2, member="ben@example.org"),
+        event(3, source="xapi", member=hashed(second)), event(4, member=second),
+        event(5, source="xapi", member=hashed("dot@example.org")), aliases={"acct:dot": "dot@example.org"},
+    )  # fmt: skip
+    assert spelled.feed.member == ["ben@example.org"] * 2 + [second] * 2 + ["dot@example.org"]
+
+
+def test_hexadecimal_is_read_in_any_letters() -> None:
+    digest = hashlib.sha1(b"mailto:ada@example.org", usedforsecurity=False).hexdigest()
+    told = [statement_event(statement(actor={"mbox_sha1sum": one})) for one in (digest, digest.upper())]
+    assert told[0] == replace(told[1], id=told[0].id) and told[0].member == digest

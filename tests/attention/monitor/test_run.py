@@ -25,7 +25,7 @@ commands
 ├── monitor --lag: a feed that comes late is no silence
 ├── monitor: serves on a free port, takes appended acts up, ends on SIGTERM
 └── refused: --json without --once, numbers and times that make no sense, a step that divides no hour, a
-    webhook file that is none
+    webhook file that is none; a feed that is not there ends with 1
 bench: precision, recall and delay beside a z-score; the monitor's F1 is the better
 """
 
@@ -606,6 +606,13 @@ def test_monitor_refusals(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no http") as error:
         run("monitor", str(file), "--once", "--webhook-file", str(hook))
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("words", [("--once",), ("--once", "--json"), ()])
+def test_a_feed_that_is_not_there_is_no_wrong_usage(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with pytest.raises(AttentionError, match="no such feed") as error:
+        run("monitor", str(tmp_path / "nope"), *words)
+    assert error.value.exit_code == 1
 
 
 def test_monitor_serves_and_ends_on_sigterm(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ packed ............ feed.csv.gz and feed.jsonl.gz are rewritten and stay packed
 rejects ........... a web log's lines, rows of a table, documents; short ids by whole cells
 aliases ........... documents, rows, rejects and the alias file itself; a dry run sees the same
                     what comes under an alias later is known to the list
+                    an alias is refused, by erasure and export: it is half of a person
 retention ......... at_ms and start_ms are times; the feed stays readable
 dry run ........... says what would be left named, and changes nothing
 holds ............. beside the epochs, always looked into

@@ -349,3 +349,25 @@ def test_every_step_of_an_order_has_an_author() -> None:
         b"1": buyer, b"2": provider, b"3": provider, b"4": buyer, b"5": provider, b"6": arbiter, b"7": buyer,
         b"8": provider,
     }  # fmt: skip
+
+
+def test_an_alias_is_no_person(desk: Desk) -> None:
+    aliases = desk.folder / "aliases.csv"
+    text = "alias,member\nacct:m03,m03@example.org\nm04@example.org,m04@example.org\n"
+    aliases.write_text(text)
+    table = desk.folder / "table.csv"
+    table.write_text("member,n\nacct:m03,1\nm03@example.org,2\nm04@example.org,3\n")
+    data = ("--data", aliases, "--data", table)
+    archive = ("--out", desk.folder / "out.zip")
+    for words in (("erase", *data, "--yes"), ("erase", *data, "--dry-run"), ("export", *data, *archive)):
+        error = desk.refused(words[0], "acct:m03", *words[1:], code=2)
+        assert error["message"] == "'acct:m03' is an alias of 'm03@example.org'"
+        assert error["hint"].endswith("m03@example.org")
+    assert (aliases.read_text(), len(table.read_text().split())) == (text, 4)
+    assert not archive[1].exists()
+    assert desk.told("erase", "m03@example.org", *data, "--yes")["changed"] == {
+        str(aliases): 1,
+        str(table): 2,
+    }
+    # Known to themselves under their own id.
+    assert desk.told("erase", "m04@example.org", *data, "--yes")["changed"][str(table)] == 1

@@ -10,12 +10,15 @@ documents ......... statements, activities, envelopes in JSON lists: theirs go, 
                     others' records lose the name; records nobody can tell stay, and are told of
                     what stands in no list, is no JSON or ours, stays as it is
 standards ......... whom `collect` takes a valid statement or activity for is among those who acted by it
+addresses ......... the SHA-1 of an address is who has it, in any spelling, for erasure and `collect` alike
+short aliases ..... what may stand under one is told of, again on every run, until it is settled
 lines ............. a statement a line: its actor tells, a number too; others' lines stay
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zipfile
 from contextlib import suppress
@@ -33,6 +36,7 @@ from tests.attention.privacy.conftest import Keeper
 from tests.attention.privacy.test_member_tables import ADA, IDS
 from tests.attention.privacy.test_privacy_commands import Desk
 from tests.attention.privacy.test_privacy_commands import desk as desk  # noqa: PLC0414 - a fixture
+from timebank_chain.activity.erased import load_erased
 from timebank_chain.attention.collect import Fault, MemberEvent, NothingToCount
 from timebank_chain.attention.collect.activitystreams import activitystreams_events, check_activitystreams
 from timebank_chain.attention.collect.reading import parse_record
@@ -402,3 +406,45 @@ def test_collect_and_erasure_agree_whose_a_record_is() -> None:
     people = [(document, member) for document, member in told if not member.startswith("group:")]
     assert len(people) > 300
     assert [(document, member) for document, member in people if member not in acting_names(document)] == []
+
+
+def test_the_hash_of_an_address_is_theirs(folder: Path) -> None:
+    def hashed(address: str) -> str:
+        return hashlib.sha1(f"mailto:{address}".encode(), usedforsecurity=False).hexdigest()
+
+    path = folder / "lrs.json"
+    records = [
+        {"actor": {"mbox_sha1sum": hashed(ADA)}, "n": 1},
+        {"actor": {"mbox_sha1sum": hashed(ADA).upper()}, "n": 2},
+        {"actor": {"mbox_sha1sum": hashed(f"x{ADA}")}, "n": 3},
+        {"actor": {"mbox": "mailto:cy@example.org"}, "context": {"team": {"mbox_sha1sum": hashed(ADA)}}},
+        {"actor": {"mbox_sha1sum": hashed("Ada.L@example.org")}, "n": 4},
+        {"actor": {"mbox_sha1sum": hashed("ada.l@example.org")}, "n": 5},
+    ]
+    path.write_text(json.dumps(records))
+    (folder / "aliases.csv").write_text(f"alias,member\nAda.L@example.org,{ADA}\n")
+    (folder / "notes.txt").write_text(f"see {hashed(ADA)}")
+    result = erase(search_in(folder), folder, ADA)
+    assert (result.changed[str(path)], result.redacted) == (4, 1)
+    assert list(result.left) == [str(folder / "notes.txt")]
+    kept = [records[2], {**records[3], "context": {"team": {"mbox_sha1sum": "[erased]"}}}]
+    assert json.loads(path.read_text()) == kept
+    forgotten = load_erased(folder.parent / "erased.json")
+    assert forgotten is not None and forgotten.has_member(hashed(ADA))
+
+
+def test_a_short_alias_is_told_of_until_it_is_settled(folder: Path) -> None:
+    (folder / "aliases.csv").write_text(f"alias,member\nm3,{ADA}\nm4,ben\n")
+    known(folder, ADA)
+    table = folder / "t.csv"
+    table.write_text("badge,n\nm3,1\nm4,2\n")
+    (folder / "lrs.json").write_text(json.dumps([{"who": "m3"}]))
+    for dry_run in (True, False, False):
+        result = erase(search_in(folder), folder, ADA, dry_run=dry_run)
+        assert not result.proved and not result.searched
+        assert {Path(name).name for name in result.unclear} == {"t.csv", "lrs.json", "aliases.csv"}
+    assert table.read_text() == "badge,n\nm3,1\nm4,2\n"
+    result = erase(search_in(folder, {"t.csv": "badge", "lrs.json": "who"}), folder, ADA)
+    assert result.proved and result.changed[str(table)] == 1
+    assert (folder / "aliases.csv").read_text() == "alias,member\nm4,ben\n"
+    assert (table.read_text(), (folder / "lrs.json").read_text()) == ("badge,n\n\nm4,2\n", "[]")

@@ -26,7 +26,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
@@ -41,6 +41,7 @@ from timebank_chain.activity.erased import Erased, cells_of
 from timebank_chain.attention.collect.event import MemberEvent, NothingToCount, Retraction
 from timebank_chain.attention.collect.measures import to_base
 from timebank_chain.attention.collect.syntax import Fault, shown
+from timebank_chain.attention.collect.xapi import mailbox_hashes
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import AttentionError
 from timebank_chain.units import format_time
@@ -219,7 +220,7 @@ def build_feed(
             uncounted += 1
             rejects.append(_reject(reading, "", found.path, found.reason))
     events, duplicates, conflicting, retracted = [], 0, 0, 0
-    for claims in kept.values():
+    for claims in _by_address(kept.values(), names):
         claims.sort(key=lambda claim: (claim[1].file, claim[1].line))
         (event, first), *others = claims
         if any(other != event for other, _ in others):
@@ -253,6 +254,35 @@ def build_feed(
         dict(backwards),
         forgotten,
     )
+
+
+def _by_address(
+    claims: Collection[list[tuple[MemberEvent, Reading]]], names: Mapping[str, str]
+) -> Iterator[list[tuple[MemberEvent, Reading]]]:
+    """Yield claims in which the hash of an address is who is known by the address, if anybody is."""
+    known = {**{member: member for member in names.values()}, **names}
+    for listed in claims:
+        for event, one in listed:
+            if isinstance(one.found, MemberEvent):
+                known[one.found.member] = event.member
+    hashes = [(mailbox_hashes(name), member) for name, member in known.items()]
+    # An address in other letters gives way to the one that is written so.
+    member_of = {one: member for told, member in hashes for one in told[:-1]}
+    member_of |= {told[-1]: member for told, member in hashes if told}
+    for listed in claims:
+        yield [
+            (
+                replace(
+                    event,
+                    member=member_of.get(event.member, event.member),
+                    object=member_of.get(event.object, event.object),
+                )
+                if event.source == "xapi"
+                else event,
+                one,
+            )
+            for event, one in listed
+        ]
 
 
 def feed_of(events: Iterable[MemberEvent]) -> Feed:

@@ -141,10 +141,30 @@ def _value(result: Mapping[str, Any]) -> tuple[float | None, str]:
     return (None, "") if scaled is None else (float(scaled), "scaled")
 
 
+def mailbox_hashes(name: str) -> list[str]:
+    """Return what an agent's ``mbox_sha1sum`` is if they are known by a mail address; none of any other name.
+
+    The hash of the address as it is written comes last; before it, if it is another, that of the address
+    without capitals, which many a program makes.
+
+    Examples
+    --------
+    >>> mailbox_hashes("ada@example.org")
+    ['d714b8a95bd857a37405a7b56db9108b60ae42bd']
+    """
+    if not _MAILBOX.fullmatch(f"mailto:{name}"):
+        return []
+    spellings = dict.fromkeys((name.lower(), name))
+    # The standard's own choice; nothing is secured by it.
+    return [hashlib.sha1(f"mailto:{one}".encode(), usedforsecurity=False).hexdigest() for one in spellings]
+
+
 def _agent_name(agent: Mapping[str, Any]) -> str:
     if "account" in agent:
         return f"{agent['account']['name']}@{agent['account']['homePage']}"
-    for name in ("mbox", "mbox_sha1sum", "openid"):
+    if "mbox_sha1sum" in agent:
+        return str(agent["mbox_sha1sum"]).lower()
+    for name in ("mbox", "openid"):
         if name in agent:
             return str(agent[name]).removeprefix("mailto:")
     members = ",".join(sorted(_agent_name(member) for member in agent["member"]))

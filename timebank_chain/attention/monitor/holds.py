@@ -33,7 +33,7 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from timebank_chain.attention.monitor.hold_rows import RowsOfActs, as_entered
 from timebank_chain.attention.monitor.spans import joined
 from timebank_chain.attention.monitor.state import write_document
 from timebank_chain.attention.monitor.suspicion import Suspicion
-from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small
+from timebank_chain.documents import TooDeep, TooLarge, parse_json, read_small, stale_parts
 from timebank_chain.epoch import epoch_folder
 from timebank_chain.epoch.file import read_header
 from timebank_chain.errors import AttentionError, EpochError
@@ -338,6 +338,10 @@ def locked(path: Path, waiting: Callable[[str], None] = lambda _text: None) -> I
         except BlockingIOError:
             waiting(f"another command changes {path}: waiting for it")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Copies of the file that killed writers left name whom it names, and nobody else looks for them.
+        with suppress(OSError):  # whoever erases looks again, and says so
+            for part in stale_parts(path.parent):
+                part.unlink(missing_ok=True)
         yield
     finally:
         os.close(descriptor)

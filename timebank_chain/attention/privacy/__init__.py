@@ -13,6 +13,7 @@
 - ``member_tables``  whose a row of a foreign table, or a JSON record, is
 - ``record_lists``   one person's records out of JSON documents
 - ``held``        what was held of theirs before it was paid
+- ``leftovers``   what killed commands left behind
 - ``traces``      the search for what may be left, in every disguise
 - ``person``      everything about one member, and its export
 - ``erasure``     their erasure, file by file

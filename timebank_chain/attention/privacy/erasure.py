@@ -15,7 +15,7 @@ file.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from timebank_chain.activity.record import canonical_records, salt_of
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.monitor.holds import default_path
 from timebank_chain.attention.privacy.held import erase_held, held_pieces, holds_files
+from timebank_chain.attention.privacy.leftovers import leftovers, remove
 from timebank_chain.attention.privacy.person import (
     Person,
     Search,
@@ -45,7 +46,7 @@ from timebank_chain.attention.privacy.record_lists import without_records
 from timebank_chain.attention.privacy.row_lines import is_packed
 from timebank_chain.attention.privacy.rows import unclear_rows, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
-from timebank_chain.attention.privacy.traces import Traces
+from timebank_chain.attention.privacy.traces import Traces, distinctive
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.feed import list_feed
@@ -53,6 +54,7 @@ from timebank_chain.oracle.journal import FeedMark, Journal
 from timebank_chain.oracle.lock import InstanceLock
 from timebank_chain.oracle.settings import JOURNAL_FILE, LOCK_FILE
 
+_ALIASES_WAIT = "it alone knows their short aliases: it waits until the other files are settled"
 _ORDER = {
     kind: place
     for place, kind in enumerate(
@@ -151,6 +153,8 @@ class Erasure:
         id, or a number, and no member's column.
     unseen
         Files and members of archives that could not be looked into, with the reason.
+    removed
+        What killed commands had left, files and folders: copies that nobody reads.
     published
         How many leaves stay published, by epoch and address alone.
     guessable
@@ -166,6 +170,7 @@ class Erasure:
     left: dict[str, int] = field(default_factory=dict)
     unclear: dict[str, str] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
     acts: int = 0
     records: int = 0
     accounts: list[str] = field(default_factory=list)
@@ -176,7 +181,7 @@ class Erasure:
     @property
     def nothing_to_do(self) -> bool:
         """Whether there was nothing (any more)."""
-        return not self.changed and not self.redacted
+        return not self.changed and not self.redacted and not self.removed
 
     @property
     def proved(self) -> bool:
@@ -216,6 +221,8 @@ def erase_person(
     search = _with_holds(search, epochs)
     with oracle.held() as marks:
         before = load_erased(erased_file)
+        stale = leftovers((place.path for place in search.places), epochs, oracle.state)
+        search = replace(search, places=tuple(one for one in search.places if not _lies_in(one.path, stale)))
         again = before is not None and before.has_member(member)
         person = find(search, member)
         held = holds_files((place.path for place in search.places), epochs)
@@ -223,11 +230,15 @@ def erase_person(
             require_known(person)
         result = Erasure(member, again, acts=len(person.whose.acts), records=len(person.records))
         result.searched = person.whose.distinctive
+        result.removed = list(map(str, stale))
         result.accounts = sorted(map(checksum_address, person.accounts))
         if epochs is not None:
             result.published = sum(1 for _ in published_of(epochs, person.accounts))
         if not dry_run and person.total:
             _remember(before or new_erased(), person, erased_file)
+        if not dry_run:
+            for path in stale:
+                _remove(path)
         # The holds next: their acts and released records join the list before any row is gone.
         rows = (place.path for place in search.places if place.kind is Kind.ROWS)
         tables = [path for path in rows if is_activity(path)] if held else []
@@ -310,6 +321,9 @@ def _erase_from(
         touched = bool(count or new.redacted)
     elif source.kind in (Kind.MEMBERS, Kind.ALIASES, Kind.REJECTS, Kind.RECORDS):
         cut = _cut(source, person, column)
+        if source.kind is Kind.ALIASES and result.unclear and not all(map(distinctive, person.whose.aliases)):
+            # Without this file nobody would know any more what may be left: the next run would be content.
+            cut = _Cut(0, None, unclear=_ALIASES_WAIT)
         count, unclear, touched = cut.count, cut.unclear, cut.content is not None
         result.redacted += cut.redacted
         if dry is not None and cut.content is None:
@@ -391,6 +405,18 @@ def _without_lines(source: Source, person: Person) -> _Cut:
     if not gone:
         return _Cut(0, None)
     return _Cut(gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new)
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder) for folder in folders)
+
+
+def _remove(path: Path) -> None:
+    try:
+        remove(path)
+    except OSError as error:
+        raise AttentionError(f"cannot be removed: {error.strerror}", where=str(path)) from error
 
 
 def _replace(path: Path, content: bytes) -> None:

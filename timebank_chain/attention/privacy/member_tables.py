@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from timebank_chain.activity.erased import id_text
 from timebank_chain.activity.record import RawRecord
 from timebank_chain.activity.rules import cell_value
 from timebank_chain.activity.sources.files import open_input
@@ -37,9 +40,11 @@ _READ = frozenset({"id", *_TIMES})
 MEMBER = "member"
 #: Who acted: in xAPI and ActivityStreams, of objects of the latter, in CloudEvents; the first that tells.
 _ACTORS = ("member", "actor", "attributedTo", "authid", "data.member")
-_AGENT_NAMES = ("id", "@id", "href", "mbox", "mbox_sha1sum", "openid")
+_AGENT_NAMES = ("id", "@id", "href", "mbox", "openid")
 _MAX_MANIFEST_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 1 << 20
+#: A whole number as it is written where the column's numbers became floats.
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
 def read_keys(column: str | None) -> frozenset[str]:
@@ -58,15 +63,23 @@ def acting_names(record: Mapping[str, Any]) -> frozenset[str]:
     return next((found for name in _ACTORS if (found := names_in(cell_value(record, name)))), frozenset())
 
 
+def whole_number(text: str) -> str:
+    """Return a whole number without its empty fraction (``4711.0``), any other text as it is."""
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
 def names_in(value: object) -> frozenset[str]:
     """Return what an actor is called: an id, an agent, a group with its members, or several of them."""
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return frozenset({str(value).strip().removeprefix("mailto:")} - {""})
+    if isinstance(value, str | int | float | Decimal):
+        text = (id_text(value) or "").removeprefix("mailto:")
+        return frozenset({text, whole_number(text)} - {""})
     if isinstance(value, list):
         return frozenset().union(*map(names_in, value))
     if not isinstance(value, Mapping):
         return frozenset()
     found = frozenset().union(*(names_in(value.get(name)) for name in (*_AGENT_NAMES, "member")))
+    found |= frozenset(name.lower() for name in names_in(value.get("mbox_sha1sum")))
     account = value.get("account")
     if isinstance(account, Mapping) and (own := names_in(account.get("name"))):
         # As `collect` joins them, and alone.
@@ -82,10 +95,8 @@ def foreign_record(row: Mapping[str, Any], name: str, line: int, column: str | N
     column
         The member's column, or a path to it; ``None`` or empty: ``member``.
     """
-    member, own = cell_value(row, column or MEMBER), row.get("id")
-    if isinstance(member, int) and not isinstance(member, bool):
-        member = str(member)
-    if not isinstance(member, str):
+    member, own = id_text(cell_value(row, column or MEMBER)), row.get("id")
+    if member is None:
         return RawRecord(name, line, original=row, refused=FOREIGN)
     return RawRecord(
         name,

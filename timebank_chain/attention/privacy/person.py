@@ -29,12 +29,13 @@ from typing import Any
 
 from timebank_chain.activity import placeholder_address, read_activity, record_ids
 from timebank_chain.activity.clean import REJECT_COLUMNS
-from timebank_chain.activity.erased import cells_of
+from timebank_chain.activity.erased import cells_of, id_text
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.members import checksum_address
 from timebank_chain.activity.sources.files import open_input
 from timebank_chain.activity.table import SCHEMA_NAME
 from timebank_chain.attention.collect.weblog import log_names
+from timebank_chain.attention.collect.xapi import mailbox_hashes
 from timebank_chain.attention.privacy.held import held_pieces, holds_files
 from timebank_chain.attention.privacy.keys import Keyring
 from timebank_chain.attention.privacy.places import Kind, Place, kind_of
@@ -44,7 +45,7 @@ from timebank_chain.attention.privacy.sealed import read_header, unseal
 from timebank_chain.content import hash_of
 from timebank_chain.documents import parse_json, writing_whole
 from timebank_chain.epoch import published_numbers, read_epoch
-from timebank_chain.errors import AttentionError
+from timebank_chain.errors import AttentionError, UsageError
 
 _WORTH_SAYING = 1 << 20
 EXPORT_SCHEMA = "timebank.person/1"
@@ -166,10 +167,14 @@ def find(search: Search, member: str) -> Person:
     ------
     AttentionError
         If a file cannot be read, or the id is empty.
+    UsageError
+        If it is an alias.
     """
     if not member.strip() or member != member.strip():
         raise AttentionError(f"not a member: {member!r:.80}", hint="give the id as the feed has it")
-    whose = Whose(member, aliases=aliases_of(search, member))
+    require_no_alias(search, member)
+    aliases = aliases_of(search, member)
+    whose = Whose(member, aliases=aliases | _hashed({member, *aliases}))
     acts: set[str] = set()
     records: set[bytes] = set()
     accounts = {placeholder_address(name) for name in whose.names}
@@ -200,14 +205,40 @@ def aliases_of(search: Search, member: str) -> frozenset[str]:
     AttentionError
         If a file cannot be read.
     """
+    return frozenset(alias for alias, known_as in _aliases(search) if known_as == member and alias)
+
+
+def _hashed(names: Iterable[str]) -> frozenset[str]:
+    """Return what stands for mail addresses in xAPI where they are not to be read."""
+    return frozenset(one for name in names for one in mailbox_hashes(name))
+
+
+def require_no_alias(search: Search, member: str) -> None:
+    """Refuse what sources call somebody whom the feed calls otherwise: it would be half of that person.
+
+    Raises
+    ------
+    UsageError
+        Naming the person.
+    AttentionError
+        If a file cannot be read.
+    """
+    known_as = next((name for alias, name in _aliases(search) if alias == member != name and name), None)
+    if known_as is not None:
+        raise UsageError(
+            f"{member!r:.80} is an alias of {known_as!r:.80}",
+            hint=f"name the member, whose aliases are found with them: {known_as}",
+        )
+
+
+def _aliases(search: Search) -> Iterator[tuple[str, str]]:
+    """Yield each alias with the member it stands for, from the alias files among the places."""
     asked = tuple(one for one in search.places if one.kind in (Kind.ALIASES, Kind.SEALED))
-    return frozenset(
-        cells[0].strip()
-        for source in replace(search, places=asked).sources()
-        if source.kind is Kind.ALIASES
-        for cells in table_cells(source.plain)
-        if len(cells) > 1 and cells[1].strip() == member and cells[0].strip()
-    )
+    for source in replace(search, places=asked).sources():
+        if source.kind is Kind.ALIASES:
+            for cells in table_cells(source.plain):
+                if len(cells) > 1:
+                    yield cells[0].strip(), cells[1].strip()
 
 
 def require_known(person: Person) -> None:
@@ -353,11 +384,11 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
         original = parse_json(record)
     except ValueError:
         original = record
-    if isinstance(original, dict) and isinstance(original.get("member"), str | int):
-        if str(original["member"]).strip() in whose.names:
+    if isinstance(original, dict) and (member := id_text(original.get("member"))) is not None:
+        if whose.is_called(member):
             return True
     # What was turned away has no columns any more: an id that fills a cell tells, a number too.
-    elif not whose.names.isdisjoint((*cells_of(original), *log_names(record))):
+    elif any(map(whose.is_called, (*cells_of(original), *log_names(record)))):
         return True
     return any(whose.redacted(cell) != cell for cell in cells)
 

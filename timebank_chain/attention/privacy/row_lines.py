@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -35,15 +36,36 @@ from timebank_chain.errors import ActivityError, AttentionError
 
 LINES = frozenset({".csv", ".jsonl", ".ndjson"})
 ROWS = LINES | {".parquet"}
+#: Tables like CSV, with tabs between the cells.
+_TABBED = frozenset({".tsv", ".tab"})
+#: What stands between cells where it is no comma; where two make as many cells, the first is meant.
+_DELIMITERS = ",;\t|"
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 
 
 def row_suffix(path: Path) -> str:
-    """Return what kind of rows a file's name promises, packed (``feed.csv.gz``) or not."""
-    inner = Path(path.name.lower().removesuffix(".gz")).suffix
+    """Return what kind of rows a file's name promises, packed (``feed.csv.gz``) or not; ``.csv`` for tabs."""
+    inner = _inner_suffix(path)
+    if inner in _TABBED:
+        return ".csv"
     return inner if inner in LINES else path.suffix.lower()
+
+
+def _inner_suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def delimiter_of(header: str, path: Path) -> str:
+    """Return what stands between the cells of a table, by its name and its first line."""
+    if _inner_suffix(path) in _TABBED:
+        return "\t"
+    try:
+        cells = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in _DELIMITERS}
+    except csv.Error:
+        return ","
+    return max(cells, key=lambda mark: cells[mark])
 
 
 @dataclass
@@ -59,6 +81,8 @@ def csv_line_rows(
     lines: Iterator[bytes], path: Path, mapping: ColumnMapping | None, column: str | None = None
 ) -> Iterator[LineRow]:
     """Yield header, rows and empty lines of CSV; a row whose columns nobody knows is refused as foreign.
+
+    Between cells may stand a tab, a semicolon or a bar too: what the header is parted by.
 
     Parameters
     ----------
@@ -79,7 +103,10 @@ def csv_line_rows(
             yield plain.decode("utf-8", "surrogateescape")
 
     first = True
-    reader = csv.reader(text(), strict=True)
+    begin = next(lines, b"")
+    delimiter = delimiter_of(begin.removeprefix(_BOM).decode("utf-8", "surrogateescape"), path)
+    lines = chain([begin] if begin else [], lines)
+    reader = csv.reader(text(), delimiter=delimiter, strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         yield LineRow(taken[:])
@@ -99,7 +126,7 @@ def csv_line_rows(
             if cells:
                 row.record = _csv_record(cells, header, rules, str(path), here, column)
                 if len(cells) == len(header) and any(open_to_all):
-                    row.rebuild = _csv_rebuild(cells, open_to_all, row.lines)
+                    row.rebuild = _csv_rebuild(cells, open_to_all, row.lines, delimiter)
             yield row
         if taken:
             yield LineRow(taken)
@@ -128,14 +155,14 @@ def _csv_record(
 
 
 def _csv_rebuild(
-    cells: list[str], open_to_all: list[bool], lines: list[bytes]
+    cells: list[str], open_to_all: list[bool], lines: list[bytes], delimiter: str
 ) -> Callable[[Callable[[str], str]], list[bytes]]:
     def rebuild(change: Callable[[str], str]) -> list[bytes]:
         new = [change(cell) if open_ else cell for cell, open_ in zip(cells, open_to_all, strict=True)]
         if new == cells:
             return lines
         buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="").writerow(new)
+        csv.writer(buffer, delimiter=delimiter, lineterminator="").writerow(new)
         encoded = buffer.getvalue().encode("utf-8", "surrogateescape") + line_end(lines[-1])
         return encoded.splitlines(keepends=True)
 

@@ -9,6 +9,7 @@ rewritten file is found on the way, if the file is still the one that was read.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from typing import Any
 from timebank_chain.activity.erased import cells_of
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.record import RawRecord
+from timebank_chain.activity.rules import cell_value
 from timebank_chain.activity.table import SCHEMA_NAME, read_activity, write_activity
 from timebank_chain.attention.collect.feed import ERASED
 from timebank_chain.attention.privacy.member_tables import (
@@ -34,6 +36,7 @@ from timebank_chain.attention.privacy.member_tables import (
     is_feed,
     renew_manifests,
     unread,
+    whole_number,
 )
 from timebank_chain.attention.privacy.row_lines import (
     csv_line_rows,
@@ -96,7 +99,9 @@ class Whose:
     def owns(self, record: RawRecord) -> bool:
         """Tell whether a record is the member's."""
         if isinstance(record.member, str):
-            return record.member.strip() in self.names
+            # A feed of ours takes 4711.0 for another member than 4711; elsewhere both are one number.
+            told = self.is_called if record.refused == FOREIGN else self.names.__contains__
+            return told(record.member.strip())
         if isinstance(record.id, str) and record.id in self.acts:
             return True
         if record.refused == ACTED and isinstance(record.original, Mapping):
@@ -107,6 +112,10 @@ class Whose:
         # xAPI writes an address as a URI.
         cells = (cell.removeprefix("mailto:") for cell in cells_of(record.original))
         return not self.searchable.isdisjoint(cells)
+
+    def is_called(self, text: str) -> bool:
+        """Tell whether a cell is one of the names, also as a whole number that became a float."""
+        return text in self.names or whole_number(text) in self.names
 
     def redacted(self, text: str) -> str:
         """Return a text without the member's names."""
@@ -191,29 +200,52 @@ def rows_of_file(path: Path, mapping: ColumnMapping | None, column: str | None =
 def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column: str | None) -> str:
     """Say why rows of a person may be left in a file that no search finds; empty where none may.
 
-    A name that can be looked for in text is found wherever it stands. A short one, or a number, is told by
-    the member's column alone.
+    A name that can be looked for in text is found wherever it stands as text. A short one, or a number, is
+    told by the member's column alone; and no name is found in a column of that kind whose cells are no ids.
     """
-    if whose.distinctive or column == "":
+    if column == "" or (whose.distinctive and column is None):
         return ""
-    foreign = damaged = 0
+    foreign = damaged = strange = alike = 0
     columns: set[str] = set()
+    kinds: set[str] = set()
     for record in rows_of_file(path, mapping, column):
-        if isinstance(record.member, str) or record.refused in (None, ACTED) or whose.owns(record):
+        if whose.owns(record) or record.refused == ACTED:
+            continue
+        if isinstance(record.member, str):
+            alike += record.refused is None and whose.is_called(record.member.strip())
+            continue
+        if record.refused is None:
             continue
         row = record.original if isinstance(record.original, Mapping) else {}
-        named = [name for name, cell in row.items() if not whose.names.isdisjoint(cells_of([cell]))]
+        cell = cell_value(row, column or MEMBER)
+        if record.refused == FOREIGN and not _is_blank(cell):
+            strange += 1
+            kinds.add(type(cell).__name__)
+            continue
+        if whose.distinctive:
+            continue
+        named = [name for name, cell in row.items() if any(map(whose.is_called, cells_of([cell])))]
         if record.refused != FOREIGN:
-            damaged += not whose.names.isdisjoint(cells_of(record.original))
+            damaged += any(map(whose.is_called, cells_of(record.original)))
         elif (column or MEMBER) not in row or named:
             foreign += 1
             columns.update(named)
     found = [f"no member's column is known of {foreign:,} rows"] if foreign else []
     if columns:
         found.append(f"the id fills cells of {', '.join(sorted(columns))}")
+    if strange:
+        what = f"{strange:,} cells of {column or MEMBER}"
+        found.append(f"{what} are of a kind that no id is compared with: {', '.join(sorted(kinds))}")
     if damaged:
         found.append(f"{damaged:,} rows that cannot be read hold the id")
+    if alike:
+        found.append(f"{alike:,} rows are of a member called the same with .0 behind it: erase that one too")
     return "; ".join(found)
+
+
+def _is_blank(cell: object) -> bool:
+    """Tell whether a cell is nobody's: empty, or no number where all are numbers."""
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
 
 
 def without(

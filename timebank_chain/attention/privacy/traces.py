@@ -244,12 +244,10 @@ class Traces:
         return 0
 
     def _in_cells(self, cells: list[Any]) -> int:
-        texts = (
-            cell.decode("utf-8", "surrogateescape") if isinstance(cell, bytes) else str(cell)
-            for cell in cells
-            if cell is not None
-        )
-        return self._in_text("\n".join(texts))
+        # Bytes may be text in another encoding.
+        raw = b"\n".join(cell for cell in cells if isinstance(cell, bytes))
+        texts = (str(cell) for cell in cells if cell is not None and not isinstance(cell, bytes))
+        return self._in_block(raw) + self._in_text("\n".join(texts))
 
     def _in_block(self, block: bytes) -> int:
         count = self._in_text(block.decode("utf-8", "surrogateescape"))
@@ -364,6 +362,9 @@ def _is_text(kind: Any) -> bool:
             pa.types.is_large_string,
             pa.types.is_binary,
             pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+            pa.types.is_string_view,
+            pa.types.is_binary_view,
         )
     )
 

@@ -34,7 +34,7 @@ from timebank_chain.cli.options import (
 from timebank_chain.cli.oracle_session import log_to_stderr, stop_on_signals
 from timebank_chain.cli.output import out, print_json, say
 from timebank_chain.cli.outputs import check_outputs
-from timebank_chain.errors import CheckFailed, TimebankError, UsageError
+from timebank_chain.errors import AttentionError, CheckFailed, TimebankError, UsageError
 from timebank_chain.units import format_duration, format_time
 
 if TYPE_CHECKING:
@@ -194,6 +194,9 @@ def command(
         sinks.append(WebhookSink(_address(webhook_file), sleep=clock.sleep, allow_private=allow_private))
     remembered = State.load(state)
     read_fees = _fees(fees, deployment, rpc_url)
+    if not feed.exists():
+        # What was there at the last look may be gone at this one: the feed is wrong, not the command.
+        raise AttentionError(f"no such feed: {feed}", hint="name a file or a folder of files")
     source = open_feed(feed, mapping, keep_acts=suspects)
     if once:
         monitor = Monitor(source, settings, state=remembered, sinks=sinks, epochs=epochs, fees=read_fees)

@@ -268,6 +268,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
         "left": result.left,
         "unclear": result.unclear,
         "unseen": result.unseen,
+        "removed": result.removed,
         "accounts": result.accounts,
         "published_leaves": result.published,
         "guessable": result.guessable,
@@ -286,6 +287,9 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         ["file", ">rows, lines or texts"],
         [(name, f"{count:,}") for name, count in result.changed.items()],
     )
+    if result.removed:
+        listed = [(name,) for name in result.removed]
+        print_table("Would be removed" if dry_run else "Removed", ["what killed commands had left"], listed)
     if result.redacted:
         console.print(f"{result.redacted:,} rows of others named them; the name is out", markup=False)
     if result.published:
