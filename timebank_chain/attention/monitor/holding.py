@@ -169,9 +169,7 @@ class Holding:
     ) -> tuple[list[Hold], str | None]:
         if self.judge is None:
             return [], None
-        span, earlier = spans_of(
-            table, self.praise, start_ms=start_ms, end_ms=end_ms, without=book.held_ids()
-        )
+        span, earlier = spans_of(table, self.praise, start_ms=start_ms, end_ms=end_ms, held=book.held_ids())
         try:
             verdict = suspects(span, earlier, self.judge)
         except AttentionError as error:
