@@ -352,7 +352,7 @@ def sign(
             acts, people = source
             acts, forgotten = as_signed(acts, published, folder, holds, listed)
             source = acts, people
-        require_signable(published, previous, rules, source, forgotten)
+        require_signable(published, previous, rules, source, forgotten, is_final=is_final)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
     path = None
