@@ -30,7 +30,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ from tests.cli.bank_stage import Ran, run
 from tests.published import EPOCH_MS, START_MS, activity, finalise, identity, propose, publish_next
 from tests.world import SIGNERS, World, deploy_world
 from timebank_chain.activity import ActivityTable, write_activity
+from timebank_chain.attention.monitor.hold import Hold, Release
+from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.config import (
@@ -239,6 +241,14 @@ class TestManualRoad:
         assert "epoch 3 is proposed with the header 0x" in refused.error["message"]
         assert "void-epoch" in refused.error["hint"]
         assert read_epoch(road.epochs, 3).header.hash() == honest
+
+    def test_status_has_no_empty_table_of_holds(self, road: Road) -> None:
+        end = START_MS + EPOCH_MS
+        one = Hold("ada", 1, end, end, 9.0, 1.0, 0.03, ("stood out",), ("a",), Release(end, "me", "fine"))
+        HoldsBook(default_path(road.epochs), [one]).save()
+        assert "held back" in run("oracle", "status").out
+        HoldsBook(default_path(road.epochs), [replace(one, taken=2)]).save()
+        assert "held back" not in run("oracle", "status").out
 
     def test_without_a_chain_the_journal_tells_what_was_proposed(
         self, road: Road, monkeypatch: pytest.MonkeyPatch

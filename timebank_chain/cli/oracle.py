@@ -529,7 +529,7 @@ def status(
     if body["intents"]:
         columns = ("kind", "epoch", "outcome", "block", "transaction")
         print_table("journal", columns, [tuple(intent.values()) for intent in body["intents"][-20:]])
-    if body["holds"]:
+    if body["holds"] and (body["holds"]["waiting"] or body["holds"]["unreadable"]):
         print_table(*holds_rows(body["holds"]))
 
 

@@ -234,7 +234,8 @@ def _likely_most(count: int, rate: float) -> int:
 
 def _tails(deviations: Floats, rate: float) -> Floats:
     """Return, of each measure, what ``rate`` went beyond; below 1 deviation nothing stands out."""
-    return np.maximum(np.sort(deviations, axis=0)[len(deviations) - _rank(len(deviations), rate)], 1.0)
+    tails: Floats = np.sort(deviations, axis=0)[len(deviations) - _rank(len(deviations), rate)]
+    return np.asarray(np.maximum(tails, 1.0), dtype=np.float64)
 
 
 def _rank(count: int, rate: float) -> int:
