@@ -213,9 +213,7 @@ def measure(
         honest_held += len(alone.held)
         scored += len(alone.found)
         # As epochs are built one after the other, when nobody ever releases anybody.
-        span_in_turn, learned = spans_of(
-            acts, praise, start_ms=start, end_ms=end, without=frozenset(left_held)
-        )
+        span_in_turn, learned = spans_of(acts, praise, start_ms=start, end_ms=end, held=frozenset(left_held))
         stood_out = {one.who for one in suspects(span_in_turn, learned, settings).held}
         in_turn_held += len(stood_out)
         left_held.update(act for act, who in zip(span.acts.id, span.who, strict=True) if who in stood_out)

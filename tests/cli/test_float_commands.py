@@ -7,6 +7,7 @@
     |- --rate-q24 wins, with a warning; oracle sign refuses such an epoch with both rates and signs nothing
     |- what nobody can know yet is not built and not signed: epochs beyond the next one
     |- a final epoch is built again as it became final
+    |- a final or pending one is not replaced by another: the chain tells, or without it the journal
     |- without a node: build refused unless told the rate; sign the same, where the deployment floats
     `- fixed again, several epochs at once get the chain's rate
     policies, after governance changed theirs
@@ -48,6 +49,8 @@ from tests.cli.bank_stage import Ran, run
 from tests.published import EPOCH_MS, START_MS, activity, finalise, identity, propose, publish_next
 from tests.world import SIGNERS, World, deploy_world
 from timebank_chain.activity import ActivityTable, write_activity
+from timebank_chain.attention.monitor.hold import Hold, Release
+from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.config import (
@@ -61,7 +64,9 @@ from timebank_chain.config import (
 )
 from timebank_chain.epoch import account_proof, published_numbers, read_epoch
 from timebank_chain.errors import OracleError
+from timebank_chain.oracle.journal import Journal
 from timebank_chain.oracle.propose import propose_call
+from timebank_chain.oracle.settings import JOURNAL_FILE, STATE_FOLDER
 from timebank_chain.oracle.state import read_state
 from timebank_chain.spec.floating_rate import MIN_RATE_Q24, max_move
 from timebank_chain.units import Q24, format_micro, format_time
@@ -219,6 +224,63 @@ class TestManualRoad:
         assert "with which epoch 2 became final on chain" in again.err
         assert read_epoch(road.epochs, 2).header == before
         assert before.rate_q24 != road.rate
+
+    def test_a_final_or_pending_epoch_is_not_replaced(self, road: Road) -> None:
+        files = {path: path.read_bytes() for path in (road.epochs / "000002").rglob("*") if path.is_file()}
+        other = (*("--end", end_of(2), "--epoch", 2, "--force", "--rate-q24", Q24 + 1), "--json")
+        refused = road.build(*other, epoch=2)
+        assert (refused.code, refused.error["code"]) == (1, "EpochError")
+        assert "epoch 2 is final on chain with the header 0x" in refused.error["message"]
+        assert "next epoch" in refused.error["hint"]
+        # Damaged files of it are mended.
+        broken = road.epochs / "000002" / "accounts.parquet"
+        broken.write_bytes(broken.read_bytes()[:-9])
+        assert road.build("--end", end_of(2), "--epoch", 2, "--force", epoch=2).code == 0
+        assert {path: path.read_bytes() for path in files} == files
+
+        assert road.build().code == 0
+        honest = read_epoch(road.epochs, 3).header.hash()
+        for role in QUORUM:
+            assert road.sign(role=role).code == 0
+        sender = ("--from", road.world.address("signer1"), "--yes", "--json")
+        assert run("oracle", "propose", 3, *sender).code == 0
+        third = ("--end", end_of(3), "--epoch", 3, "--force", "--rate-q24", Q24, "--json")
+        refused = road.build(*third)
+        assert (refused.code, refused.error["code"]) == (1, "EpochError")
+        assert "epoch 3 is proposed with the header 0x" in refused.error["message"]
+        assert "void-epoch" in refused.error["hint"]
+        assert read_epoch(road.epochs, 3).header.hash() == honest
+
+    def test_status_has_no_empty_table_of_holds(self, road: Road) -> None:
+        end = START_MS + EPOCH_MS
+        one = Hold("ada", 1, end, end, 9.0, 1.0, 0.03, ("stood out",), ("a",), Release(end, "me", "fine"))
+        HoldsBook(default_path(road.epochs), [one]).save()
+        assert "held back" in run("oracle", "status").out
+        HoldsBook(default_path(road.epochs), [replace(one, taken=2)]).save()
+        assert "held back" not in run("oracle", "status").out
+
+    def test_without_a_chain_the_journal_tells_what_was_proposed(
+        self, road: Road, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert road.build().code == 0
+        for role in QUORUM:
+            assert road.sign(role=role).code == 0
+        assert run("oracle", "propose", 3, "--from", road.world.address("signer1"), "--yes").code == 0
+        monkeypatch.delenv(ENV_DEPLOYMENT)
+        again = ("--end", end_of(3), "--epoch", 3, "--force")
+        same = road.build(*again, "--rate-q24", road.rate)
+        assert same.code == 0, same.err
+        refused = road.build(*again, "--rate-q24", Q24, "--json")
+        assert (refused.code, refused.error["code"]) == (1, "EpochError")
+        assert "epoch 3 was proposed by the journal" in refused.error["message"]
+        assert "--deployment" in refused.error["hint"]
+        journal = Journal(road.epochs / STATE_FOLDER / JOURNAL_FILE, {})
+        journal.include(2, [])
+        journal.close()
+        final = road.build(
+            "--end", end_of(2), "--epoch", 2, "--force", "--rate-q24", Q24 + 1, "--json", epoch=2
+        )
+        assert "epoch 2 is final by the journal" in final.error["message"]
 
     def test_the_node_has_the_last_word(self, road: Road) -> None:
         built = road.build("--end", end_of(3))

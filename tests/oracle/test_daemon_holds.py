@@ -3,6 +3,7 @@
 one that holds
 |- holds who stands out, says why, proposes the others' acts; what was held is no late row
 |- what was released enters the next epoch and is paid once, by a daemon that holds nobody itself, too
+|- an act of which two rows say different things waits, is named, and is paid once it has one row again
 `- too few to judge: said, and nobody is held
 killed
 `- between file of holds and epoch, at either side: released acts are paid once
@@ -145,6 +146,28 @@ def test_what_is_not_released_stays_out_and_is_no_late_row(held: Stage) -> None:
     close(held, 4)
     assert earned(held, 4) == ACTS
     assert rejected(held) == ["late"]
+
+
+def test_a_row_of_the_same_id_does_not_lose_released_pay(held: Stage) -> None:
+    release(held)
+    sound = held.feed.read_text()
+    held.act(f"{BOT}:3:0", BOT, 130, ("9", "2", "1"))
+    past_end(held, 4)
+    with capture_logs() as said:
+        close(held, 4)
+    (why,) = [one for one in said if one["event"].startswith("a released act has no row")]
+    assert (why["member"], why["act"], why["epoch"]) == (BOT, f"{BOT}:3:0", 4)
+    assert earned(held, 4) == ACTS - 1
+    held.feed.write_text(sound)
+    journal = held.journal()
+    journal.forget_feed()
+    journal.close()
+    close(held, 5)
+    assert earned(held, 5) == 1
+    close(held, 6)
+    assert earned(held, 6) == 0
+    book = HoldsBook.load(default_path(held.epochs))
+    assert sorted(one.taken or 0 for one in book.holds if one.member == BOT) == [4, 5]
 
 
 def test_too_few_to_judge_is_said(stage: Stage) -> None:

@@ -23,6 +23,7 @@ from timebank_chain.cli.epoch_holds import (
 )
 from timebank_chain.cli.epoch_policy import choose_policy, require_policies
 from timebank_chain.cli.epoch_rate import BuildRate, check_pots, choose_rates
+from timebank_chain.cli.epoch_replace import require_replaceable
 from timebank_chain.cli.epoch_view import (
     activity_table,
     epoch_document,
@@ -142,7 +143,8 @@ def build(
     With --hold-suspicious, acts of members who stand out are held back until a person released them
     (timebank attention release); what is held or released is in a file that whoever signs needs too.
     With a deployment policy and rate are those its chain requires, and the rate may float; it says which it
-    took and why. A bonus pot that its fee pool does not hold is refused.
+    took and why. A bonus pot that its fee pool does not hold is refused, and so is --force where an epoch of
+    another header is final or pending on chain.
 
     Example: timebank epoch build --activity activity.parquet --policy identity --epochs epochs
     --start 2026-01-01T00:00:00Z --end 2026-02-01T00:00:00Z
@@ -198,6 +200,8 @@ def build(
                 pot=pot,
                 data_uri=data_uri,
             )
+            if force:
+                require_replaceable(made.header, folder, rpc_url=rpc_url, deployment=deployment)
             acts.publishing(made.header)
             previous = publish(made, folder, force=force)
         built.append(_built_document(made, previous, rate) | chosen.to_json(asked) | said)

@@ -103,17 +103,26 @@ def tell(path: Path, epoch: int, held: HeldEpoch) -> dict[str, Any]:
     if held.gone:
         member, act = held.gone[0]
         say(
-            f"epoch {epoch}: {len(held.gone)} released acts have no row any more (erased, or deleted "
-            f"by age), the first is {act!r} of {member!r}: they are left out and will not be paid. If "
-            "only the end of the feed was ingested, ingest all of it and build this epoch again: "
-            f"--epoch {epoch} --force"
+            f"epoch {epoch}: {len(held.gone)} released acts were erased, the first is {act!r} of {member!r}: "
+            "they are left out and will not be paid"
         )
+    if held.missing:
+        member, act = held.missing[0]
+        say(
+            f"epoch {epoch}: {len(held.missing)} released acts have no row in the table, the first is "
+            f"{act!r} of {member!r}: the next epoch that finds them takes them. If only a part of the feed "
+            "was ingested, ingest all of it; if a second row has the same id and other contents, take it out"
+        )
+    for text in held.lacking:
+        say(f"warning: {text}")
     return {
         "file": str(path),
         "newly_held": [one.to_json() for one in held.fresh],
         "acts_held_back": held.held_back,
         "acts_brought_in": held.brought_in,
         "acts_gone": [{"member": member, "act": act} for member, act in held.gone],
+        "acts_missing": [{"member": member, "act": act} for member, act in held.missing],
+        "lacking": list(held.lacking),
         "note": held.note,
     }
 
@@ -140,6 +149,7 @@ def holds_document(epochs: Path | None, holds: Path | None) -> dict[str, Any]:
             "score": one.score,
             "reasons": list(one.reasons),
             "released": None if one.release is None else one.release.reason,
+            "missing": list(one.acts) if one.missed else [],
         }
         for one in book.holds
         if one.taken is None and not one.erased
@@ -165,11 +175,18 @@ def holds_rows(document: dict[str, Any]) -> tuple[str, list[str], list[tuple[Any
                 one["acts"],
                 f"{one['score']:.2f}",
                 "; ".join(one["reasons"]),
-                waits if one["released"] is None else f"{one['released']}; the next epoch takes them",
+                waits if one["released"] is None else f"{one['released']}; {_when_taken(one['missing'])}",
             )
             for one in document["waiting"]
         ],
     )
+
+
+def _when_taken(missing: list[str]) -> str:
+    if not missing:
+        return "the next epoch takes them"
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f"no row, or several, in the feed: {', '.join(missing[:3])}{more}"
 
 
 class PublishedHolds:
@@ -216,6 +233,10 @@ class PublishedHolds:
             [one for one in self._book.holds if epoch is None or one.decides(epoch)], until=epoch
         )
 
+    def lacking(self, but: int) -> list[str]:
+        """Return what published epochs, all ``but`` one, took by the file and do not have."""
+        return [] if self._book is None else self._checker.lacking(self._book.holds, but=but)
+
     def findings(self, epoch: int) -> list[Finding]:
         """Return the same as findings of a verification."""
         from timebank_chain.epoch import Finding
@@ -260,6 +281,8 @@ def as_signed(
 ) -> tuple[ActivityTable, frozenset[bytes]]:
     """Return the acts that an epoch must hold to be signed, and the record ids of erased ones.
 
+    What another epoch took by the file and does not have is no fault of this one; it is said.
+
     Raises
     ------
     CheckFailed
@@ -272,6 +295,8 @@ def as_signed(
     if objections:
         hint = f"nothing was signed; {NOT_TRUE_HINT}"
         raise CheckFailed(first_of(objections), where=str(known.path), hint=hint)
+    for text in known.lacking(but=published.number):
+        say(f"warning: {text}")
     return known.table_of(published), known.forgotten()
 
 

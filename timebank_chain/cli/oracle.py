@@ -358,7 +358,7 @@ def sign(
             acts, people = source
             acts, forgotten = as_signed(acts, published, folder, holds, listed)
             source = acts, people
-        require_signable(published, previous, rules, source, forgotten)
+        require_signable(published, previous, rules, source, forgotten, is_final=is_final)
     if trust_published:
         say("the published rows are consistent; that the acts are real was not checked (--trust-published)")
     path = None
@@ -537,7 +537,7 @@ def status(
     if body["intents"]:
         columns = ("kind", "epoch", "outcome", "block", "transaction")
         print_table("journal", columns, [tuple(intent.values()) for intent in body["intents"][-20:]])
-    if body["holds"]:
+    if body["holds"] and (body["holds"]["waiting"] or body["holds"]["unreadable"]):
         print_table(*holds_rows(body["holds"]))
 
 

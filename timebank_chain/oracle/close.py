@@ -260,7 +260,16 @@ class EpochCloser:
                 file=str(self.holds.path),
             )
         if held.gone:
-            log.warning("released acts without a row are left out", epoch=epoch, acts=len(held.gone))
+            log.warning("released acts that were erased are left out", epoch=epoch, acts=len(held.gone))
+        for member, act in held.missing:
+            log.warning(
+                "a released act has no row in the feed, or several: it waits for it",
+                epoch=epoch,
+                member=member,
+                act=act,
+            )
+        for text in held.lacking:
+            log.warning("released pay is missing", why=text)
 
     def sign(self, published: PublishedEpoch, state: OracleState) -> Collected:
         """Sign with our quorum keys and collect everybody's signatures."""

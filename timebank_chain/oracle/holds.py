@@ -62,7 +62,15 @@ class HeldEpoch(Protocol):
 
     @property
     def gone(self) -> Sequence[tuple[str, str]]:
-        """Released acts without a row, with their members: (member, act)."""
+        """Released acts that were erased, with their members: (member, act)."""
+
+    @property
+    def missing(self) -> Sequence[tuple[str, str]]:
+        """Released acts without a row, likewise; the next epoch tries again."""
+
+    @property
+    def lacking(self) -> Sequence[str]:
+        """What earlier epochs took by the file of holds, and do not have."""
 
     @property
     def note(self) -> str | None:
@@ -100,6 +108,8 @@ class Everything:
     held_back: int = 0
     brought_in: int = 0
     gone: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    lacking: tuple[str, ...] = ()
     note: str | None = None
 
     def publishing(self, header: EpochHeader) -> None:

@@ -245,6 +245,14 @@ class Journal:
         )
         return found[0] if found else None
 
+    def live_keys(self, kind: Kind, epoch: int) -> set[str]:
+        """Return what open or done intents of an epoch are about, for proposals the header hashes."""
+        rows = self._db.execute(
+            "SELECT key FROM intents WHERE kind = ? AND epoch = ? AND (outcome IS NULL OR outcome = 'mined')",
+            (kind, epoch),
+        )
+        return {str(row[0]) for row in rows}
+
     def open_intents(self) -> list[Intent]:
         """Return the intents without an outcome, in the order of their nonces."""
         return sorted(self._many("outcome IS NULL", ()), key=lambda intent: (intent.sender, intent.nonce))

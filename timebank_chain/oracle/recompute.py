@@ -18,10 +18,12 @@ from timebank_chain.valuation import Policy
 
 _COMPARE = "compare feeds, members files and policy with the publisher; nothing was signed"
 _REBUILD = (
-    "all that differs was erased since, and nothing is left to compare it with: the publisher erases it too "
-    "and builds the epoch again (timebank epoch build --epoch {number} --force; the daemon does it by "
-    "itself), then sign that; nothing was signed"
+    "all that differs was erased since, and nothing is left to compare it with: if it is not final (then it "
+    "stays as it is, and needs no signature), the publisher erases it too and builds the epoch again "
+    "(timebank epoch build --epoch {number} --force; the daemon does it by itself), then sign that; nothing "
+    "was signed"
 )
+_FINAL = "the epoch is final already: it needs no signature, and stays as it is; nothing was signed"
 
 
 def differences(
@@ -53,6 +55,8 @@ def require_signable(
     policy: Policy,
     source: tuple[ActivityTable, Members] | None,
     erased: frozenset[bytes] = frozenset(),
+    *,
+    is_final: Callable[[], bool] = lambda: False,
 ) -> None:
     """Refuse an epoch that must not be signed.
 
@@ -61,6 +65,8 @@ def require_signable(
     erased
         Record ids of acts that were erased. They excuse nothing: what the epoch says of them could be
         anything, and a signature says that one's own records give it. They only tell the way out.
+    is_final
+        Tells whether the chain has made it final: then it is not built again.
 
     Raises
     ------
@@ -74,8 +80,14 @@ def require_signable(
         raise OracleError(
             f"epoch {published.number} is not what your own data gives: {findings[0].message}{more}",
             where=findings[0].where,
-            hint=_REBUILD.format(number=published.number) if only_erased else _COMPARE,
+            hint=_way_out(published.number, only_erased=only_erased, is_final=only_erased and is_final()),
         )
+
+
+def _way_out(number: int, *, only_erased: bool, is_final: bool) -> str:
+    if is_final:
+        return _FINAL
+    return _REBUILD.format(number=number) if only_erased else _COMPARE
 
 
 def final_records(

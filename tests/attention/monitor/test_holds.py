@@ -10,6 +10,7 @@ untrue holds
 └── an act held twice, taken before it was released or held, odd record ids: not a file of holds
 somebody gone
 ├── a released act without a row is left out, named, and does not stop the build; the others' are paid
+├── it waits, and the epoch that finds its row takes it, once; not if it was erased
 ├── erased after they were paid: verify passes with the list, by option or from its usual place; not without
 ├── a published act of somebody else, though near, is not covered by the list
 └── rows deleted by age: known by the record ids beside the acts
@@ -20,6 +21,7 @@ erasing from the file
 └── nothing to do: no file, nobody of that name, erased before
 a release in the middle of a build is not lost: it waits, and stands in the file afterwards
 a build that fails leaves the file as it was: what was released is taken later, what was not held is not
+what an earlier epoch took by the file, and does not have, is said by whoever builds or signs the next
 a release waits for the build; an epoch without what it took, and a release no epoch took, are named
 a folder named from within, from above or by a link has its holds where it has them by its name
 """
@@ -52,7 +54,7 @@ from timebank_chain.attention.monitor.holds import (
     locked,
 )
 from timebank_chain.cli.epoch import app as epoch
-from timebank_chain.cli.epoch_holds import records_file
+from timebank_chain.cli.epoch_holds import holds_document, holds_rows, records_file
 from timebank_chain.cli.oracle import app as oracle
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import (
@@ -216,12 +218,12 @@ def test_an_act_that_never_was_is_not_paid(bench: Bench) -> None:
     bench.build(4)
     write(bench, by_hand("p00", 4, ["act:nowhere"]))
     entry = bench.build(5)
-    assert entry["holds"]["acts_gone"] == [{"member": "p00", "act": "act:nowhere"}]
+    assert entry["holds"]["acts_missing"] == [{"member": "p00", "act": "act:nowhere"}]
     assert entry["holds"]["acts_brought_in"] == 0
-    assert findings(bench) == [], "the file says that it was left out"
-    HoldsBook(bench.holds, [replace(one, entered=()) for one in bench.book().holds]).save()
+    assert findings(bench) == [], "the file says that it waits"
+    HoldsBook(bench.holds, [replace(one, missed=()) for one in bench.book().holds]).save()
     found = findings(bench)
-    assert len(set(found)) == 1 and "act 'act:nowhere' of the hold of 'p00' in epoch 4" in found[0]
+    assert "act 'act:nowhere' of the hold of 'p00' in epoch 4" in found[0]
     assert "neither in the activity table nor among the erased" in found[0]
 
 
@@ -290,21 +292,82 @@ def test_who_is_gone_does_not_stop_the_build(bench: Bench) -> None:
                 str(START_MS - 1 + 5 * WEEK_MS)],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "33 released acts have no row any more" in done.stderr and "will not be paid" in done.stderr
+    assert "33 released acts have no row in the table" in done.stderr
+    assert f"of '{CLOCK}': the next epoch that finds them takes them" in " ".join(done.stderr.split())
     account = Members().account_of(CLOCK)
     rows = read_epoch(bench.epochs, 5).activities
     assert not any(row.tobytes() == account for row in rows.account)
     assert findings(bench) == []
-    taken = {one.member: one for one in bench.book().holds}
-    assert set(taken[CLOCK].entered) == {""} and all(taken[CLOCK].records)
+    waits = {one.member: one for one in bench.book().holds}[CLOCK]
+    assert (waits.taken, waits.missed, waits.entered) == (None, (5,), ()) and all(waits.records)
+    shown = holds_document(bench.epochs, None)["holds"]
+    (mine,) = [one for one in shown["waiting"] if one["member"] == CLOCK]
+    assert mine["missing"] == list(waits.acts)
+    assert any("no row, or several" in row[-1] and waits.acts[0] in row[-1] for row in holds_rows(shown)[2])
     entry = bench.build(5)
     assert entry["holds"]["acts_brought_in"] == others
-    assert len(entry["holds"]["acts_gone"]) == 33
+    assert len(entry["holds"]["acts_missing"]) == 33
     # A signer who still has the rows agrees; and where only the feed's end was read, all of it mends it.
     bench.file.write_bytes(everything)
     assert findings(bench) == []
     assert bench.build(5, "--force")["holds"]["acts_brought_in"] == others + 33
     assert findings(bench) == []
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_acts_without_a_row_are_taken_when_they_have_one(bench: Bench, listed: bool) -> None:
+    bench.build(4, "--hold-suspicious")
+    bench.release(CLOCK, "--reason", "fine")
+    everything = bench.file.read_bytes()
+    acts = read_activity(bench.file)
+    mine = acts_of(bench, CLOCK, 4)
+    away = set(mine[::2])
+    write_activity(
+        acts.take(np.array([row for row, act in enumerate(acts.id) if act not in away], dtype=np.int64)),
+        bench.file,
+    )
+    if listed:
+        erased = new_erased()
+        erased = replace(erased, acts=frozenset(erased.act_hash(act) for act in away))
+        write_erased(erased, bench.epochs / ".oracle" / "erased.json")
+    first = bench.build(5)["holds"]
+    assert first["acts_brought_in"] == len(mine) - len(away)
+    assert len(first["acts_gone" if listed else "acts_missing"]) == len(away)
+    assert findings(bench) == []
+    bench.file.write_bytes(everything)
+    assert findings(bench) == []
+    parts = [one for one in bench.book().holds if one.member == CLOCK]
+    if listed:
+        assert [one.taken for one in parts] == [5], "who was erased is not waited for"
+        return
+    assert [(one.taken, one.missed, len(one.acts)) for one in parts] == [
+        (5, (), len(mine) - len(away)),
+        (None, (5,), len(away)),
+    ]
+    assert bench.build(6)["holds"]["acts_brought_in"] == len(away)
+    assert findings(bench) == []
+    assert bench.build(7)["holds"]["acts_brought_in"] == 0
+    account = Members().account_of(CLOCK)
+    paid = [
+        row.tobytes()
+        for number in range(4, 8)
+        for row in read_epoch(bench.epochs, number).activities.account
+        if row.tobytes() == account
+    ]
+    assert len(paid) == len(mine), "each once"
+    assert findings(bench) == []
+
+
+def test_what_an_earlier_epoch_lacks_is_said_by_build_and_sign(taken: Bench, embedded_world: World) -> None:
+    aside = taken.holds.read_bytes()
+    taken.holds.unlink()
+    taken.build(5, "--force")
+    taken.holds.write_bytes(aside)
+    lacking = taken.build(6)["holds"]["lacking"]
+    assert any("epoch 5 took it by the file, and does not have it" in one for one in lacking)
+    done = CliRunner().invoke(oracle, signing(taken, embedded_world, 6))
+    assert done.exit_code == 0, done.output
+    assert "epoch 5 took it by the file, and does not have it" in " ".join(done.stderr.split())
 
 
 def test_erased_after_they_were_paid(taken: Bench) -> None:

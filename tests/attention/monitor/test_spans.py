@@ -1,7 +1,7 @@
 """Acts and praise by epoch.
 
 spans_of .. acts belong where they settle, praise where it was given; as many spans before as there are acts,
-            at most as many as wanted; what was held teaches nothing, and is judged all the same
+            at most as many as wanted; who was held is marked in those before, and judged all the same
 joined .... two tables in the order of one
 files ..... praise and offers are read; refused: other columns, cells and times, no CSV
 """
@@ -24,16 +24,20 @@ def test_acts_belong_where_they_settle() -> None:
     acts = community()
     given = np.array([LAST_MS, LAST_MS + 1, LAST_MS + WEEK_MS, LAST_MS + WEEK_MS + 1], dtype=np.int64)
     praise = Praise(("a", "b", "c", "d"), ("e", "f", "g", "h"), given)
-    without = frozenset(acts.id[::2])
-    span, earlier = spans_of(
-        acts, praise, start_ms=LAST_MS, end_ms=LAST_MS + WEEK_MS, most=2, without=without
+    held = frozenset(
+        act for act, who in zip(acts.id, acts.member, strict=True) if who in ("p03", "bot-clock")
     )
+    span, earlier = spans_of(acts, praise, start_ms=LAST_MS, end_ms=LAST_MS + WEEK_MS, most=2, held=held)
     settled = acts.occurred_ms + acts.window_ms
     for number, one in enumerate([span, *earlier]):
         begin = LAST_MS - number * WEEK_MS
         inside = [acts.id[row] for row in np.flatnonzero((settled > begin) & (settled <= begin + WEEK_MS))]
-        assert one.acts.id == [name for name in inside if number == 0 or name not in without]
-        assert len(one.acts) and one.who == tuple(one.acts.member)
+        assert one.acts.id == inside and one.who == tuple(one.acts.member)
+        rest = one.without_held()
+        assert rest.acts.id == [name for name in inside if number == 0 or name not in held]
+        assert len(rest.acts) and rest.who == tuple(rest.acts.member) and not rest.held
+    # The clockwork acts in the week before the last only.
+    assert [one.held for one in (span, *earlier)] == [frozenset(), {"p03", "bot-clock"}, {"p03"}]
     assert (len(earlier), span.praise.giver, earlier[0].praise.giver) == (2, ("b", "c"), ("a",))
     _, all_before = spans_of(acts, Praise.none(), start_ms=LAST_MS, end_ms=LAST_MS + WEEK_MS)
     assert len(all_before) == EPOCHS - 1, "none before the first act"

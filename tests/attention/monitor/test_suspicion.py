@@ -5,6 +5,8 @@ suspects
 ├── who is honest is held at the stated rate at most, over many communities
 ├── the same where only two earlier spans are known
 ├── order of the acts and names of the members decide nothing
+├── forty spans in turn, nobody ever released: honest members go on being held at the stated rate
+├── bots in every span, held and never released, do not set the measure
 ├── without history the present span stands in, and no more than the rate are held
 ├── offers are judged like members; acts of no offer are left out
 └── refused: too few members, odd settings
@@ -117,6 +119,21 @@ def community(seed: int = 0, *, people: int = 40, bots: bool = True) -> Activity
     return table(rows)
 
 
+def in_turn(acts: ActivityTable, weeks: int) -> list[Verdict]:
+    """Judge week after week, as epochs are built, when nobody who is held is ever released."""
+    left_held: set[str] = set()
+    verdicts = []
+    for week in range(weeks):
+        start = START_MS - 1 + week * WEEK_MS
+        span, earlier = spans_of(
+            acts, Praise.none(), start_ms=start, end_ms=start + WEEK_MS, held=frozenset(left_held)
+        )
+        verdicts.append(suspects(span, earlier, SuspicionSettings()))
+        stood_out = {one.who for one in verdicts[-1].held}
+        left_held |= {act for act, who in zip(span.acts.id, span.who, strict=True) if who in stood_out}
+    return verdicts
+
+
 def judged(acts: ActivityTable, week: int, praise: Praise | None = None, **odd: Any) -> Verdict:
     start = START_MS - 1 + week * WEEK_MS
     span, earlier = spans_of(acts, praise or Praise.none(), start_ms=start, end_ms=start + WEEK_MS)
@@ -132,6 +149,36 @@ def test_bots_stand_out_each_with_its_reason() -> None:
     assert by_name["bot-likes-1"].reported > 3 * by_name["bot-likes-1"].expected
     assert all(one.reasons and one.reasons[0].text for one in verdict.held)
     assert verdict.reference >= 3 * 35
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_holds_nobody_releases_do_not_hold_more_and_more(seed: int) -> None:
+    chance, weeks = np.random.default_rng(seed), 40
+    rows = [
+        row for week in range(weeks) for number in range(40) for row in person(f"p{number:02d}", week, chance)
+    ]
+    verdicts = in_turn(table(rows), weeks)
+    for quarter in (verdicts[10:20], verdicts[20:30], verdicts[30:]):
+        scored = sum(len(one.found) for one in quarter)
+        assert scored > 380
+        assert 0.0 < sum(len(one.held) for one in quarter) / scored < 0.05, "3 % are stated"
+
+
+def test_bots_that_were_held_do_not_set_the_measure() -> None:
+    chance, weeks = np.random.default_rng(1), 20
+    rows = [
+        row for week in range(weeks) for number in range(40) for row in person(f"p{number:02d}", week, chance)
+    ]
+    for week in range(2, weeks):
+        for number in range(3):
+            rows += clockwork(f"bot-clock-{number}", week) + bought(f"bot-likes-{number}", week, chance)
+    verdicts = in_turn(table(rows), weeks)[2:]
+    held = [one.who for verdict in verdicts for one in verdict.held]
+    bots = [one.who for verdict in verdicts for one in verdict.found if one.who.startswith("bot-")]
+    assert len(bots) > 5.8 * len(verdicts), "hardly any has fewer than five acts"
+    assert sum(who.startswith("bot-") for who in held) >= 0.98 * len(bots)
+    honest = sum(len(one.found) for one in verdicts) - len(bots)
+    assert sum(who.startswith("p") for who in held) / honest < 0.05
 
 
 def test_a_ring_is_known_by_who_praises_whom() -> None:

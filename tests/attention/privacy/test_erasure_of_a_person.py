@@ -28,7 +28,7 @@ import pytest
 from tests.attention.privacy.conftest import Keeper
 from tests.audit.history import History, the_members
 from tests.oracle.stage import Stage
-from timebank_chain.activity import checksum_address, read_activity, record_id, write_activity
+from timebank_chain.activity import checksum_address, read_activity, record_id, record_ids, write_activity
 from timebank_chain.activity.erased import load_erased
 from timebank_chain.activity.mapping import ColumnMapping
 from timebank_chain.activity.mapping_file import load_mapping
@@ -373,6 +373,28 @@ def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(
         require_signable(epoch, before, stage.policy, own_acts(epoch, stage.policy, *source))
     report = run_audit(stage.world.connection, stage.world.timebank.deployment, stage.epochs)
     assert not report.failed
+
+
+def test_a_final_epoch_is_never_to_be_built_again_for_an_erasure(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed_once(stage)
+    epoch = read_epoch(stage.epochs, 1)
+    erase_from_stage(stage, "ada@example.org")
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _self: chain_time(stage.world.connection) * 1_000)
+    listed = stage.settings.erased_path
+    source = (stage.feed, None, None, stage.settings.members, None, lambda _record: None)
+    mine = own_acts(epoch, stage.policy, *source, listed)
+    assert mine is not None
+    left = {record.tobytes() for record in record_ids(mine[0])}
+    gone = frozenset(record.tobytes() for record in epoch.activities.record_id) - left
+    hints = {}
+    for final in (True, False):
+        with pytest.raises(OracleError) as refused:
+            require_signable(epoch, None, stage.policy, mine, gone, is_final=lambda: final)  # noqa: B023 - called at once
+        hints[final] = refused.value.hint or ""
+    assert "it needs no signature, and stays as it is" in hints[True] and "--force" not in hints[True]
+    assert "--force" in hints[False] and "if it is not final" in hints[False]
 
 
 def test_a_person_of_a_pending_epoch_can_be_erased(stage: Stage) -> None:

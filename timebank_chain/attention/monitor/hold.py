@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Hold:
     entered
         Likewise the record ids as which a later epoch took them; empty for an act it left out because its
         row was gone.
+    missed
+        The epochs that would have taken the released acts, and found no row of them; they are still to come.
     erased
         Whether the member was erased: member and acts are hashes then (`erase_from_holds`).
     """
@@ -67,6 +70,7 @@ class Hold:
     records: tuple[str, ...] = ()
     entered: tuple[str, ...] = ()
     erased: bool = False
+    missed: tuple[int, ...] = ()
 
     def stays(self, epoch: int) -> bool:
         """Tell whether an epoch that is built now may have the acts."""
@@ -84,6 +88,16 @@ class Hold:
     def left_out(self, place: int) -> bool:
         """Tell whether the epoch that took the acts left this one out: its row was gone."""
         return bool(self.entered) and not self.entered[place]
+
+    def only(self, places: Sequence[int]) -> Hold:
+        """Return the hold with some of its acts, by their places."""
+
+        def chosen(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(texts[place] for place in places) if texts else ()
+
+        return replace(
+            self, acts=chosen(self.acts), records=chosen(self.records), entered=chosen(self.entered)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -103,6 +117,7 @@ class Hold:
             "records": list(self.records),
             "entered": list(self.entered),
             "erased": self.erased,
+            "missed": list(self.missed),
         }
 
 
@@ -134,6 +149,7 @@ def hold_from_json(entry: Any) -> Hold:
         records=_records(entry, "records"),
         entered=_records(entry, "entered"),
         erased=entry.get("erased", False),
+        missed=_epochs(entry.get("missed", [])),
     )
     whose = f"the hold of {made.member!r} in epoch {made.epoch}"
     if type(made.erased) is not bool:
@@ -167,6 +183,12 @@ def _records(entry: Any, name: str) -> tuple[str, ...]:
         isinstance(one, str) and _RECORD.fullmatch(one) for one in value
     ):
         raise ValueError(f"field {name!r} is no list of record ids")
+    return tuple(value)
+
+
+def _epochs(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(one) is int and 0 < one <= MAX_TIME_MS for one in value):
+        raise ValueError("field 'missed' is no list of epochs")
     return tuple(value)
 
 

@@ -102,6 +102,16 @@ class Checker:
             found += _never_entered(holds, asked)
         return found
 
+    def lacking(self, holds: Sequence[Hold], *, but: int) -> list[str]:
+        """Return the acts that published epochs, all ``but`` one, took by the file and do not have."""
+        found: list[str] = []
+        for number in published_numbers(self._epochs):
+            theirs = [one for one in holds if one.taken == number]
+            if theirs and number != but:
+                rows = [self._acts.rows(one) for one in theirs]
+                found += self._lacking_in(self._span(number), theirs, rows)
+        return found
+
     def gone_records(self, holds: Sequence[Hold]) -> frozenset[bytes]:
         """Return the published record ids of released acts whose own record is known to be erased.
 
@@ -113,7 +123,7 @@ class Checker:
             for place, (entered, row) in enumerate(
                 zip(one.entered or ("",) * len(one.acts), self._acts.rows(one), strict=True)
             ):
-                if entered and row is None and self._is_erased(one, place):
+                if entered and row is None and self.is_erased(one, place):
                     records.add(bytes.fromhex(entered))
         return frozenset(records)
 
@@ -160,8 +170,8 @@ class Checker:
         windows = {domain.name: domain.window_ms for domain in span.policy.domains}
         for place, (act, row) in enumerate(zip(one.acts, rows, strict=True)):
             if row is None:
-                harmless = gone_is_fine or one.erased or one.left_out(place)
-                if not harmless and not self._is_erased(one, place):
+                harmless = gone_is_fine or one.erased or one.left_out(place) or bool(one.missed)
+                if not harmless and not self.is_erased(one, place):
                     yield self._named(one, act, "it is neither in the activity table nor among the erased")
                 continue
             if not self._is_theirs(one, row):
@@ -253,7 +263,8 @@ class Checker:
         # Without the list nobody can tell whose hash it is; that nothing is paid twice is seen all the same.
         return self._erased is None or one.member == ERASED_PREFIX + self._erased.member_hash(member).hex()
 
-    def _is_erased(self, one: Hold, place: int) -> bool:
+    def is_erased(self, one: Hold, place: int) -> bool:
+        """Tell whether an act of a hold, by its place, is on the list of the erased."""
         if self._erased is None:
             return False
         act = one.acts[place]
@@ -274,7 +285,14 @@ def _never_entered(holds: Sequence[Hold], published: Sequence[Span]) -> Iterator
     for one in holds:
         if one.release is None or one.erased or one.taken is not None:
             continue
-        missed = [span for span in published if span.epoch > one.epoch and span.end_ms > one.release.at_ms]
+        missed = [
+            span
+            for span in published
+            if span.epoch > one.epoch
+            and span.end_ms > one.release.at_ms
+            # It found no row of them, and says so.
+            and span.epoch not in one.missed
+        ]
         if missed:
             yield (
                 f"the hold of {one.member!r} in epoch {one.epoch} was released at "

@@ -37,6 +37,8 @@ class Held:
     held_back: int
     brought_in: int
     gone: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...]
+    lacking: tuple[str, ...]
     note: str | None
     _write: Callable[[EpochHeader], None]
 
@@ -108,19 +110,25 @@ class Holding:
             before = list(book.holds)
             fresh, note = self._judged(book, table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
             span = Span(epoch, start_ms, end_ms, policy)
-            objections = self._checking(table, epoch).objections(
+            checker = self._checking(table, epoch)
+            objections = checker.objections(
                 [one for one in book.holds if one.concerns(epoch)], building=span, gone_is_fine=True
             )
             if objections:
                 raise AttentionError(first_of(objections), where=str(self.path), hint=NOT_TRUE_HINT)
-            adjusted = book.adjust(table, epoch=epoch, start_ms=start_ms, end_ms=end_ms)
+            # Said, no reason to stop: what an earlier epoch has or lacks is not changed by this one.
+            lacking = tuple(checker.lacking(book.holds, but=epoch))
+            adjusted = book.adjust(
+                table, epoch=epoch, start_ms=start_ms, end_ms=end_ms, is_erased=checker.is_erased
+            )
+            gone = tuple(one for one in adjusted.gone if one not in adjusted.missing)
 
             def write(header: EpochHeader) -> None:
                 if book.holds != before:
                     building = Building(epoch, header.hash(), book.holds)
                     HoldsBook(self.path, before, building).save()
 
-            held = (adjusted.held_back, adjusted.brought_in, adjusted.gone)
+            held = (adjusted.held_back, adjusted.brought_in, gone, adjusted.missing, lacking)
             try:
                 yield Held(adjusted.table, tuple(fresh), *held, note, write)
             finally:
@@ -169,9 +177,7 @@ class Holding:
     ) -> tuple[list[Hold], str | None]:
         if self.judge is None:
             return [], None
-        span, earlier = spans_of(
-            table, self.praise, start_ms=start_ms, end_ms=end_ms, without=book.held_ids()
-        )
+        span, earlier = spans_of(table, self.praise, start_ms=start_ms, end_ms=end_ms, held=book.held_ids())
         try:
             verdict = suspects(span, earlier, self.judge)
         except AttentionError as error:

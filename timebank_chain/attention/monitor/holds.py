@@ -66,13 +66,15 @@ _REMAKE = "restore the file from a copy: it alone knows what is held and which e
 class Adjusted:
     """A table as the holds leave it for one epoch: how many acts are held back, and were brought in.
 
-    ``gone`` names the released acts that have no row any more, with their members: they are not in it.
+    ``gone`` names the released acts that have no row any more, with their members: they are not in it. Of
+    them, ``missing`` are not known to be erased: they wait for their row.
     """
 
     table: ActivityTable
     held_back: int
     brought_in: int
     gone: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -227,29 +229,57 @@ class HoldsBook:
             )
         return list(released.values())
 
-    def adjust(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> Adjusted:
+    def adjust(
+        self,
+        table: ActivityTable,
+        *,
+        epoch: int,
+        start_ms: int,
+        end_ms: int,
+        is_erased: Callable[[Hold, int], bool] = lambda _one, _place: False,
+    ) -> Adjusted:
         """Return the table to build an epoch from, and note which released acts it takes.
 
-        A released act without a row (its member was erased, or the row deleted) is left out and named.
+        A released act without a row is left out and named. If it was erased, that is all; otherwise (the feed
+        was shorter this time, or has two rows of its id) it is not taken, and the next epoch tries again.
+
+        Parameters
+        ----------
+        is_erased
+            Tells whether a hold's act, by its place, is known to be erased.
         """
         acts = RowsOfActs(table)
         adjusted = self._adjust(
             acts, epoch, start_ms, end_ms, stays=lambda one: one.stays(epoch), as_noted=False
         )
-        for place, one in enumerate(self.holds):
+        noted: list[Hold] = []
+        missing: list[tuple[str, str]] = []
+        for one in self.holds:
             if one.erased:
+                noted.append(one)
                 continue
             rows = acts.rows(one)
-            records = _updated(one.records, acts.records(rows))
-            entered = one.entered
-            if one.epoch < epoch and one.stays(epoch):
-                # What has no row is not in the epoch that is built: it entered as nothing.
-                entered = acts.entered(one, rows, start_ms=start_ms, end_ms=end_ms)
-            elif one.epoch == epoch and one.stays(epoch):
-                entered = ()
-            taken = epoch if one.epoch <= epoch and one.stays(epoch) else one.taken
-            self.holds[place] = replace(one, taken=taken, records=records, entered=entered)
-        return adjusted
+            known = replace(one, records=_updated(one.records, acts.records(rows)))
+            if one.epoch > epoch or not one.stays(epoch):
+                noted.append(known)
+                continue
+            earlier = tuple(number for number in one.missed if number != epoch)
+            waits = [at for at, row in enumerate(rows) if row is None and not is_erased(one, at)]
+            takes = [at for at in range(len(rows)) if at not in waits]
+            if takes:
+                taken = replace(known.only(takes), taken=epoch, missed=earlier)
+                # What was erased is not in the epoch that is built: it entered as nothing.
+                entered = (
+                    acts.entered(taken, [rows[at] for at in takes], start_ms=start_ms, end_ms=end_ms)
+                    if one.epoch < epoch
+                    else ()
+                )
+                noted.append(replace(taken, entered=entered))
+            if waits:
+                noted.append(replace(known.only(waits), taken=None, entered=(), missed=(*earlier, epoch)))
+                missing += [(one.member, one.acts[at]) for at in waits]
+        self.holds = noted
+        return replace(adjusted, missing=tuple(missing))
 
     def seen_from(self, table: ActivityTable, *, epoch: int, start_ms: int, end_ms: int) -> Adjusted:
         """Return the table that a published epoch should agree with; nothing is noted."""
@@ -463,17 +493,20 @@ def _building(entry: Any) -> Building | None:
 def _refuse_twice(holds: Sequence[Hold]) -> None:
     """Refuse a member held twice in an epoch, and an act held twice at all: an act has one epoch.
 
+    What was released may stand in two parts: the acts that were taken, and those that wait for their rows.
+
     Raises
     ------
     ValueError
         Naming the first.
     """
-    people: set[tuple[str, int]] = set()
+    released: dict[tuple[str, int], bool] = {}
     acts: set[str] = set()
     for one in holds:
-        if (one.member, one.epoch) in people:
+        whose = (one.member, one.epoch)
+        if not (one.release is not None and released.get(whose, True)) and whose in released:
             raise ValueError(f"{one.member!r} is held twice in epoch {one.epoch}")
-        people.add((one.member, one.epoch))
+        released[whose] = one.release is not None
         for act in one.acts:
             if act in acts:
                 raise ValueError(f"act {act!r} is held twice, the second time in epoch {one.epoch}")

@@ -44,12 +44,20 @@ class Praise:
 class Span:
     """The acts of one span, and who praised whom in it.
 
-    ``who`` is what is judged, one entry an act: its member, or its offer.
+    ``who`` is what is judged, one entry an act: its member, or its offer. ``held`` are those of them who were
+    held in it and not released since.
     """
 
     acts: ActivityTable
     who: tuple[str, ...]
     praise: Praise
+    held: frozenset[str] = frozenset()
+
+    def without_held(self) -> Span:
+        """Return the span as if who is held had done nothing."""
+        rows = [row for row, name in enumerate(self.who) if name not in self.held]
+        acts = self.acts.take(np.array(rows, dtype=np.int64))
+        return Span(acts, tuple(self.who[row] for row in rows), self.praise)
 
 
 def last_settled_ms(acts: ActivityTable) -> int:
@@ -65,7 +73,7 @@ def spans_of(
     end_ms: int,
     most: int = 12,
     who: Mapping[str, str] | None = None,
-    without: frozenset[str] = frozenset(),
+    held: frozenset[str] = frozenset(),
 ) -> tuple[Span, list[Span]]:
     """Cut the span ``(start_ms, end_ms]`` by the time acts settle, and as many of its length before it.
 
@@ -73,21 +81,22 @@ def spans_of(
     ----------
     who
         Which offer an act belongs to, by the act's id; acts of none are left out. Default: its member.
-    without
-        Ids of acts that were held: they do not teach what is usual.
+    held
+        Ids of acts that were held and not released: whose they are is marked in the spans before.
     """
     settled = acts.occurred_ms + acts.window_ms
     length = end_ms - start_ms
 
-    def cut(begin: int, stop: int, *, keep_held: bool) -> Span:
+    def cut(begin: int, stop: int, *, mark: frozenset[str]) -> Span:
         rows = [
             row
             for row in np.flatnonzero((settled > begin) & (settled <= stop)).tolist()
-            if (who is None or acts.id[row] in who) and (keep_held or acts.id[row] not in without)
+            if who is None or acts.id[row] in who
         ]
         chosen = acts.take(np.array(rows, dtype=np.int64))
         names = tuple(chosen.member if who is None else (who[name] for name in chosen.id))
-        return Span(chosen, names, praise.between(begin, stop))
+        marked = frozenset(name for act, name in zip(chosen.id, names, strict=True) if act in mark)
+        return Span(chosen, names, praise.between(begin, stop), marked)
 
     earlier = []
     first = int(settled.min()) if len(acts) else start_ms
@@ -95,8 +104,8 @@ def spans_of(
         begin = start_ms - number * length
         if begin + length <= first:
             break
-        earlier.append(cut(begin, begin + length, keep_held=False))
-    return cut(start_ms, end_ms, keep_held=True), earlier
+        earlier.append(cut(begin, begin + length, mark=held))
+    return cut(start_ms, end_ms, mark=frozenset()), earlier
 
 
 def joined(one: ActivityTable, other: ActivityTable) -> ActivityTable:
