@@ -251,6 +251,13 @@ def test_forged_pause(bank_history: BankHistory) -> None:
     assert failed(audit(bank_history)) == ["A9", "A19", "A37"]
 
 
+def test_forged_number_of_pauses(bank_history: BankHistory) -> None:
+    add(bank_history, "CreditLending", number(LAYOUTS["CreditLending"]["_pauses"]), 1, at_bit=168)
+    report = audit(bank_history)
+    assert failed(report) == ["A9", "A19"]
+    assert report.check("A19").differences[0].where == "CreditLending.pauses"
+
+
 def test_credits_taken_from_the_pool(bank_history: BankHistory) -> None:
     slot = entry("AttentionCredit", "_balances", bytes.fromhex(bank_history.address("CreditLending")[2:]))
     add(bank_history, "AttentionCredit", slot, -1)

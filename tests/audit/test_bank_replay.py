@@ -61,6 +61,8 @@ FREE = {
     ("TimeBank", "TermAdded", "multiplierMilli"): "A19: termOf",
     ("TimeBank", "IncomeFeeSet", "feeBps"): "A19: incomeFeeBps",
     ("TimeBank", "ReleaseTimeSet", "releaseSeconds"): "A19: releaseSeconds",
+    ("CreditLending", "BorrowingPausedSet", "pause"): "A19: pauses",
+    ("CreditLease", "LeasingPausedSet", "pause"): "A19: pauses",
     ("CreditLending", "BorrowedOnStanding", "limit"): "A41: the account's leaf",
     ("CreditLending", "PolicyAccepted", "decayK"): "A41: the published policy",
     ("CreditLease", "LeaseTaken", "rent"): "A46: the offer",

@@ -592,13 +592,14 @@ def _window_set(ledger: Ledger, event: Event) -> None:
     ledger.window.set(event.position, int(event.args["challengeWindow"]))
 
 
-def pauses_of(events: Iterable[Event], contract: str) -> list[Event]:
-    """Return the events by which a contract was paused, oldest first: the first has the number 1."""
-    return [
-        one
-        for one in events
-        if one.contract == contract and one.name == PAUSED_SET.get(contract) and one.args["paused"]
-    ]
+def pauses_of(events: Iterable[Event], contract: str) -> list[tuple[Event, int]]:
+    """Return the events that begin and end pauses of a contract, each with the pause's number as counted."""
+    found, number = [], 0
+    for event in events:
+        if event.contract == contract and event.name == PAUSED_SET.get(contract):
+            number += bool(event.args["paused"])
+            found.append((event, number))
+    return found
 
 
 def _paused_set(ledger: Ledger, event: Event) -> None:

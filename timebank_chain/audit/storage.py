@@ -51,6 +51,7 @@ LAYOUTS = {
     "RateOracle": {
         "_authority": 0,
         "_consumingSchedule": 0,
+        "_pauses": 0,
         "_nameFallback": 1,
         "_versionFallback": 2,
         "_state": 3,
@@ -92,6 +93,7 @@ LAYOUTS = {
         "_symbol": 4,
         "_authority": 5,
         "_consumingSchedule": 5,
+        "_pauses": 5,
         "_ledger": 6,
         "_risk": 8,
         "_policyHash": 9,
@@ -103,6 +105,7 @@ LAYOUTS = {
     "CreditLease": {
         "_authority": 0,
         "_consumingSchedule": 0,
+        "_pauses": 0,
         "_nameFallback": 1,
         "_versionFallback": 2,
         "_settings": 3,
@@ -114,6 +117,7 @@ LAYOUTS = {
     "CreditExchange": {
         "_authority": 0,
         "_consumingSchedule": 0,
+        "_pauses": 0,
         "_nameFallback": 1,
         "_versionFallback": 2,
         "_settings": 3,
@@ -123,6 +127,7 @@ LAYOUTS = {
     "ServiceEscrow": {
         "_authority": 0,
         "_consumingSchedule": 0,
+        "_pauses": 0,
         "_settings": 1,
         "_listings": 2,
         "_orders": 3,
@@ -234,7 +239,7 @@ def _authority(case: AuditCase, contract: str) -> Slots:
     line = case.ledger.authority.get(contract)
     manager = "" if line is None else line.last or ""
     # Contracts that can be paused keep the number of their pauses beside it, after the manager's flag.
-    pauses = len(pauses_of(case.evidence.events, contract))
+    pauses = max((number for _, number in pauses_of(case.evidence.events, contract)), default=0)
     word = int(manager or "0x0", 16) | pauses << 168
     return {_slot(contract, "_authority"): (word, "authority, number of pauses" if pauses else "authority")}
 
