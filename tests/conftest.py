@@ -19,6 +19,14 @@ from tests.chain_fixtures import (  # noqa: F401 - importing makes them fixtures
     world,
 )
 
+#: Folders whose files take minutes for a few tests.
+LONG = frozenset({"e2e", "walk"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
+
 
 @pytest.fixture(autouse=True)
 def _log_of_its_own() -> Iterator[None]:
