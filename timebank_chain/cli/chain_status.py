@@ -118,30 +118,17 @@ def _members(holders: list[dict[str, Any]]) -> str:
 
 def _status(timebank: Timebank) -> dict[str, Any]:
     from timebank_chain.chain.access_manager import ROLE_NAMES
-    from timebank_chain.chain.events import RoleGranted, RoleRevoked, read_events
+    from timebank_chain.chain.role_members import role_members
 
     connection = timebank.connection
     block = connection.block_number()
     oracle, pool = timebank.rate_oracle, timebank.fee_pool.accounts(block=block)
     floating = timebank.rate_float.floating(block=block)
-    candidates: dict[int, set[str]] = {}
-    for event in read_events(
-        connection,
-        timebank.addresses(),
-        (RoleGranted, RoleRevoked),
-        from_block=timebank.deployment.first_block,
-        to_block=block,
-    ):
-        if isinstance(event, RoleGranted):
-            candidates.setdefault(event.role_id, set()).add(event.account)
-    roles: dict[str, list[dict[str, Any]]] = {}
-    for role, accounts in sorted(candidates.items()):
-        for account in sorted(accounts):
-            held = timebank.access_manager.has_role(role, account, block=block)
-            if held.is_member:
-                roles.setdefault(ROLE_NAMES.get(role, str(role)), []).append(
-                    {"account": account, "delay": held.delay}
-                )
+    roles = {
+        ROLE_NAMES.get(role, str(role)): [{"account": one.account, "delay": one.delay} for one in members]
+        for role, members in sorted(role_members(timebank, block=block).items())
+        if members
+    }
     return {
         "chain_id": connection.chain_id,
         "block": block,

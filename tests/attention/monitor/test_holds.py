@@ -651,6 +651,7 @@ def test_the_file_is_the_same_however_the_folder_is_named(
     link.parent.mkdir()
     link.symlink_to(epochs)
     beside = tmp_path / "epochs.holds.json"
+    # A folder named relative to where one stands is what is tried here.
     monkeypatch.chdir(epochs / "000001")
     assert default_path(epochs) == default_path(Path("..")) == default_path(link) == beside
     monkeypatch.chdir(epochs)

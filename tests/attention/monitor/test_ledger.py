@@ -72,6 +72,7 @@ def test_fees_stand_in_the_hour_they_were_divided(embedded_world: World) -> None
 def test_the_monitor_reads_fees_from_a_chain(
     anvil_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What is set where the tests run must not decide which chain is read.
     for name in (ENV_RPC_URL, ENV_DEPLOYMENT, ENV_EPOCHS):
         monkeypatch.delenv(name, raising=False)
     timebank = anvil_world.timebank

@@ -183,6 +183,11 @@ def raw_strings(community: Community) -> list[str]:
     ]
 
 
+def by_the_chains_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The chain of the stage lives ahead of this machine's clock, by which a signer reads the feed.
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _self: chain_time(stage.world.connection) * 1_000)
+
+
 def test_the_audit_is_green_before_and_after_and_no_trace_is_left(community: Community) -> None:
     assert community.audit() == []
     strings = raw_strings(community)
@@ -364,8 +369,7 @@ def test_the_oracle_goes_on_from_the_rewritten_feed_and_turns_them_away(
     # Another signer, who has not erased anything yet, comes to the same epoch with the list of hashes.
     with signers_feed.open("a") as file:
         file.write(stage.feed.read_text().splitlines(keepends=True)[-1])
-    # The chain of the stage lives ahead of this machine's clock, by which a signer reads the feed.
-    monkeypatch.setattr(SystemClock, "now_ms", lambda _self: chain_time(stage.world.connection) * 1_000)
+    by_the_chains_time(stage, monkeypatch)
     source = (signers_feed, None, None, None, None, lambda _record: None)
     known = own_acts(epoch, stage.policy, *source, stage.settings.erased_path)
     require_signable(epoch, before, stage.policy, known)
@@ -381,7 +385,7 @@ def test_a_final_epoch_is_never_to_be_built_again_for_an_erasure(
     closed_once(stage)
     epoch = read_epoch(stage.epochs, 1)
     erase_from_stage(stage, "ada@example.org")
-    monkeypatch.setattr(SystemClock, "now_ms", lambda _self: chain_time(stage.world.connection) * 1_000)
+    by_the_chains_time(stage, monkeypatch)
     listed = stage.settings.erased_path
     source = (stage.feed, None, None, stage.settings.members, None, lambda _record: None)
     mine = own_acts(epoch, stage.policy, *source, listed)
