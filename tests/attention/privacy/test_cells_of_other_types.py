@@ -27,8 +27,10 @@ from tests.attention.privacy.test_member_tables import ADA
 from tests.attention.privacy.test_what_is_not_proved import erase, known, search_in
 from tests.attention.privacy.test_what_is_not_proved import folder as folder  # noqa: PLC0414 - a fixture
 from timebank_chain.activity.erased import id_text
+from timebank_chain.attention.privacy.member_tables import whole_number
 from timebank_chain.attention.privacy.person import export_person, find
 from timebank_chain.attention.privacy.places import Kind, kind_of
+from timebank_chain.attention.privacy.rows import _without_views
 
 #: A person, somebody else, nobody, and the person again.
 COLUMNS = {
@@ -184,3 +186,13 @@ def test_a_reject_names_them_as_a_float(folder: Path) -> None:
     record = json.dumps({"member": 4711.0, "n": 1}).replace('"', '""')
     path.write_text(f'source,line,id,field,reason,record\nt,1,,member,not text,"{record}"\n')
     assert erase(search_in(folder), folder, "4711").changed[str(path)] == 1
+
+
+def test_views_and_decimal_commas() -> None:
+    table = pa.table({"member": pa.array(["ada", "grace"], pa.string_view()), "age": [1, 2]})
+    assert _without_views(table).filter(pa.array([True, False])).to_pylist() == [{"member": "ada", "age": 1}]
+    assert [whole_number(text) for text in ("4711,0", "4711,00", "4711.000", "4,000", "4,711")] == [
+        *("4711",) * 3,
+        "4,000",
+        "4,711",
+    ]

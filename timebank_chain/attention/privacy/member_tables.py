@@ -44,7 +44,7 @@ _AGENT_NAMES = ("id", "@id", "href", "mbox", "openid")
 _MAX_MANIFEST_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 1 << 20
 #: A whole number as it is written where the column's numbers became floats.
-_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
+_WHOLE = re.compile(r"(-?[0-9]+)(?:\.0*|,0{1,2})")
 
 
 def read_keys(column: str | None) -> frozenset[str]:

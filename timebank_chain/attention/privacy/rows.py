@@ -472,7 +472,7 @@ def _parquet_without(
     kept = sum(stays)
     if not dropped and not named:
         return Rewritten(path, None, (), 0, kept, mark)
-    table = pq.read_table(path)
+    table = _without_views(pq.read_table(path))
     if (table.schema.metadata or {}).get(b"timebank.schema") == SCHEMA_NAME.encode():
         write_activity(read_activity(path).take(np.flatnonzero(stays)), part)
     else:
@@ -491,6 +491,15 @@ def _parquet_without(
         rows = sum(stays[: mark.rows])
         moved = FeedMark(mark.name, len(content), hashlib.sha256(content).hexdigest(), rows)
     return Rewritten(path, part, tuple(dropped), len(named), kept, moved)
+
+
+def _without_views(table: Any) -> Any:
+    """Return a table whose texts and bytes are no views, which Arrow cannot filter."""
+    import pyarrow as pa
+
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    fields = [field.with_type(plain.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def _plain_type(kind: Any) -> Any:
