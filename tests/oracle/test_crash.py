@@ -13,12 +13,14 @@ crash
 |- with a journalled transaction that is not wanted any more: it is given up
 |- after each named step of the bank's upkeep, and at all of them in turn: every loan, lease and deposit is
 |  closed once, fees and income are passed on once
-`- with the nonce taken by another program: the intent is superseded, the effect still comes once
+|- with the nonce taken by another program: the intent is superseded, the effect still comes once
+`- a node that tells the nonce before the receipt: the receipt is waited for, nothing counts as superseded
 """
 
 from __future__ import annotations
 
 import pytest
+from web3.types import TxReceipt
 
 from tests.oracle.owing import KINDS, tend
 from tests.oracle.stage import EPOCH_MS, WINDOW_SECONDS, Stage
@@ -32,6 +34,7 @@ from timebank_chain.chain.bank_events import (
     RolledOver,
     WrittenOff,
 )
+from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.events import read_events
 from timebank_chain.chain.transactions import Call
 from timebank_chain.epoch import read_epoch
@@ -195,6 +198,23 @@ def test_an_effect_comes_once_when_another_program_took_the_nonce(busy: Stage) -
     outcomes = [other.outcome for other in busy.journal().intents() if other.kind == "propose"]
     assert outcomes == ["superseded", "mined"]
     assert intent.outcome is None
+
+
+def test_a_receipt_that_comes_after_its_nonce_is_waited_for(
+    busy: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What anvil does for some milliseconds, and providers with several nodes for seconds."""
+    find, hidden = transactions.find_receipt, []
+
+    def late(connection: Connection, transaction: bytes) -> TxReceipt | None:
+        hidden.append(transaction)
+        return find(connection, transaction) if hidden.count(transaction) > 3 else None
+
+    # The real chain answers; only the first three answers are withheld, as no node does on demand.
+    monkeypatch.setattr(transactions, "find_receipt", late)
+    busy.run_until(busy.daemon(), 1)
+    assert busy.counts() == ONCE
+    assert {intent.outcome for intent in busy.journal().intents()} == {"mined"}
 
 
 def test_somebody_else_finalises_first(busy: Stage) -> None:

@@ -33,6 +33,8 @@ log = structlog.get_logger("timebank.oracle")
 
 Checkpoint = Callable[[str], None]
 _POLL_SECONDS = 0.2
+#: How often a receipt is looked for whose nonce is used, before another transaction is taken to have used it.
+_LOOKS_FOR_RECEIPT = 11
 #: How long a block is still waited for after a stop: one that is about to come is not left behind.
 STOP_PATIENCE_SECONDS = 2.0
 
@@ -145,17 +147,33 @@ class Submitter:
         found = self._settle_by_receipt(intent)
         if found is not None:
             return found
-        with translated():
-            used = self.connection.w3.eth.get_transaction_count(to_checksum_address(intent.sender), "latest")
-        if int(used) > intent.nonce:
-            # The nonce is gone: to this transaction, mined just now, or to another one.
-            return self._settle_by_receipt(intent) or self._settle(intent, "superseded", None)
+        if self._nonce_is_used(intent):
+            return self._settle_used(intent)
         # What the node has needs no second broadcast, and a simulation on top of it would refuse its effect.
         if rebroadcast and not transactions.is_known(self.connection, _hash(intent)):
             given_up = self._broadcast_again(intent)
             if given_up is not None:
                 return given_up
         return self._await(intent)
+
+    def _nonce_is_used(self, intent: Intent) -> bool:
+        with translated():
+            used = self.connection.w3.eth.get_transaction_count(to_checksum_address(intent.sender), "latest")
+        return int(used) > intent.nonce
+
+    def _settle_used(self, intent: Intent) -> Intent:
+        """Settle an intent whose nonce is gone: to its transaction, or to another one.
+
+        Nodes take a block in by steps, and several behind one address are not equally far: a nonce may be
+        told before the receipt of what used it. Only what stays without one was superseded.
+        """
+        for look in range(_LOOKS_FOR_RECEIPT):
+            if look:
+                self.clock.sleep(_POLL_SECONDS)
+            found = self._settle_by_receipt(intent)
+            if found is not None:
+                return found
+        return self._settle(intent, "superseded", None)
 
     def _broadcast_again(self, intent: Intent) -> Intent | None:
         call = _call(intent)
@@ -168,10 +186,9 @@ class Submitter:
             raise
         except (ContractError, TransactionFailed) as error:
             # Not wanted any more, or priced too low to be taken. The next transaction gets the same
-            # nonce, so at most one of the two can ever be mined.
-            found = self._settle_by_receipt(intent)
-            if found is not None:
-                return found
+            # nonce, so at most one of the two can ever be mined. Or not wanted because it was mined just now.
+            if self._nonce_is_used(intent):
+                return self._settle_used(intent)
             log.warning("given up", what=call.name, epoch=intent.epoch, tx=intent.tx_hash, reason=str(error))
             return self._settle(intent, "abandoned", None)
         return None
