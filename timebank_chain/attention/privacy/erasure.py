@@ -33,6 +33,7 @@ from timebank_chain.attention.privacy.person import (
     Person,
     Search,
     Source,
+    called_in_reject,
     find,
     is_activity,
     is_their_alias,
@@ -46,6 +47,7 @@ from timebank_chain.attention.privacy.record_lists import without_records
 from timebank_chain.attention.privacy.row_lines import is_packed
 from timebank_chain.attention.privacy.rows import unclear_rows, without
 from timebank_chain.attention.privacy.sealed import read_header, seal
+from timebank_chain.attention.privacy.spellings import Doubts, equals
 from timebank_chain.attention.privacy.traces import Traces, distinctive
 from timebank_chain.documents import write_whole
 from timebank_chain.errors import AttentionError
@@ -141,6 +143,8 @@ class Erasure:
     ----------
     again
         Whether the member had been erased before.
+    known
+        Whether anything certainly is theirs, or was; if not, nothing was changed.
     changed
         Rows, lines or texts taken out, per file.
     redacted
@@ -165,6 +169,7 @@ class Erasure:
 
     member: str
     again: bool
+    known: bool
     changed: dict[str, int] = field(default_factory=dict)
     redacted: int = 0
     left: dict[str, int] = field(default_factory=dict)
@@ -214,7 +219,8 @@ def erase_person(
     Raises
     ------
     AttentionError
-        If nothing is known of the member and they were not erased before, or a file cannot be rewritten.
+        If nothing is known of the member, they were not erased before, and no file may hold them in a way
+        nobody can tell; or a file cannot be rewritten.
     OracleError
         If the oracle is running.
     """
@@ -226,9 +232,10 @@ def erase_person(
         again = before is not None and before.has_member(member)
         person = find(search, member)
         held = holds_files((place.path for place in search.places), epochs)
-        if not again and not held_pieces(held, member):
-            require_known(person)
-        result = Erasure(member, again, acts=len(person.whose.acts), records=len(person.records))
+        unknown = not again and not person.total and not held_pieces(held, member)
+        # Nothing is changed for somebody who may be mistyped; where nobody can tell, that is said.
+        dry_run = dry_run or unknown
+        result = Erasure(member, again, not unknown, acts=len(person.whose.acts), records=len(person.records))
         result.searched = person.whose.distinctive
         result.removed = list(map(str, stale))
         result.accounts = sorted(map(checksum_address, person.accounts))
@@ -258,6 +265,8 @@ def erase_person(
             beside = [Place(path, Kind.OTHER) for path in held if path.resolve() not in paths]
             rest = (*(place for place in search.places if place.path.exists()), *beside)
             result.left = what_is_left(replace(search, places=rest), traces)
+        if unknown and result.proved:
+            require_known(person)
         result.unseen = traces.unseen
     return result
 
@@ -377,12 +386,21 @@ def _without_lines(source: Source, person: Person) -> _Cut:
     import csv
     import io
 
+    whose = person.whose
+    doubts = Doubts()
+
     def theirs(cells: list[str]) -> bool:
         if source.kind is Kind.MEMBERS:
-            return bool(cells) and cells[0].strip() in person.whose.names
-        if source.kind is Kind.ALIASES:
-            return is_their_alias(cells, person.whose)
-        return cells != list(REJECT_COLUMNS) and is_their_reject(cells, person.whose)
+            found, ids = bool(cells) and cells[0].strip() in whose.names, cells[:1]
+        elif source.kind is Kind.ALIASES:
+            found, ids = is_their_alias(cells, whose), cells[:2]
+        else:
+            found = cells != list(REJECT_COLUMNS) and is_their_reject(cells, whose)
+            ids = [] if found or not cells else called_in_reject(cells[-1])
+        for one in ids:
+            if not found and equals(one, whose.names):
+                doubts.add(one)
+        return found
 
     with open_input(source.plain) as binary:
         content = binary.read().decode("utf-8", "surrogateescape")
@@ -402,9 +420,10 @@ def _without_lines(source: Source, person: Person) -> _Cut:
             kept.extend(taken)
         taken.clear()
     new = "".join(kept).encode("utf-8", "surrogateescape")
+    unclear = doubts.told("ids")
     if not gone:
-        return _Cut(0, None)
-    return _Cut(gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new)
+        return _Cut(0, None, unclear=unclear)
+    return _Cut(gone, gzip.compress(new, mtime=0) if is_packed(source.plain) else new, unclear=unclear)
 
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:

@@ -380,17 +380,21 @@ def is_their_reject(cells: list[str], whose: Whose) -> bool:
     record_id, record = cells[2], cells[5]
     if record_id in whose.acts:
         return True
+    if any(map(whose.is_called, called_in_reject(record))):
+        return True
+    return any(whose.redacted(cell) != cell for cell in cells)
+
+
+def called_in_reject(record: str) -> list[str]:
+    """Return what a record that was turned away may call its member."""
     try:
         original = parse_json(record)
     except ValueError:
         original = record
     if isinstance(original, dict) and (member := id_text(original.get("member"))) is not None:
-        if whose.is_called(member):
-            return True
+        return [member]
     # What was turned away has no columns any more: an id that fills a cell tells, a number too.
-    elif any(map(whose.is_called, (*cells_of(original), *log_names(record)))):
-        return True
-    return any(whose.redacted(cell) != cell for cell in cells)
+    return [*cells_of(original), *log_names(record)]
 
 
 def table_cells(path: Path) -> Iterator[list[str]]:

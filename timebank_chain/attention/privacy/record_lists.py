@@ -25,6 +25,7 @@ from timebank_chain.activity.sources.files import open_input
 from timebank_chain.attention.privacy.member_tables import acting_names, names_in, read_keys
 from timebank_chain.attention.privacy.row_lines import is_packed, redacted_json
 from timebank_chain.attention.privacy.rows import Whose
+from timebank_chain.attention.privacy.spellings import Doubts
 from timebank_chain.documents import TooLarge, parse_json
 from timebank_chain.errors import ActivityError
 
@@ -118,6 +119,7 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
     changes: list[tuple[int, int, str]] = []
     theirs: list[tuple[int, Any]] = []
     unknown: list[Any] = []
+    doubts = Doubts()
     redacted = 0
     for listed in document.lists:
         gone = []
@@ -127,6 +129,8 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
                 gone.append(place)
                 theirs.append((place + 1, record.value))
             elif names:
+                for name in filter(whose.may_be_called, names):
+                    doubts.add(name)
                 old = text[record.start : record.end]
                 new = redacted_json(old, document.read, whose.redacted)
                 redacted += new != old
@@ -140,6 +144,7 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
             why = f"of {len(unknown):,} records nobody could tell whose they are"
         elif any(cell.removeprefix("mailto:") in whose.names for cell in cells_of(document.rest)):
             why = "the id stands where no list of records is"
+        why = "; ".join(filter(None, (why, doubts.told("names"))))
     if not theirs and not redacted:
         return WithoutRecords(unclear=why)
     for start, end, new in sorted(changes, reverse=True):

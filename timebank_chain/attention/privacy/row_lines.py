@@ -6,6 +6,7 @@ write a row's lines again with some cells changed and all others as they were.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -42,6 +43,7 @@ _TABBED = frozenset({".tsv", ".tab"})
 _DELIMITERS = ",;\t|"
 
 _BOM = b"\xef\xbb\xbf"
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _GZIP = b"\x1f\x8b"
 
 
@@ -92,7 +94,7 @@ def csv_line_rows(
     Raises
     ------
     AttentionError
-        If it is no CSV: a quote that never closes; or has no such column.
+        If it is no CSV: a quote that never closes, or UTF-16; or has no such column.
     """
     taken: list[bytes] = []
 
@@ -104,6 +106,12 @@ def csv_line_rows(
 
     first = True
     begin = next(lines, b"")
+    if column and begin.startswith(_WIDE):
+        raise AttentionError(
+            "it is UTF-16 or UTF-32, in which no column is found",
+            where=str(path),
+            hint="save the table as UTF-8, then erase again",
+        )
     delimiter = delimiter_of(begin.removeprefix(_BOM).decode("utf-8", "surrogateescape"), path)
     lines = chain([begin] if begin else [], lines)
     reader = csv.reader(text(), delimiter=delimiter, strict=True)

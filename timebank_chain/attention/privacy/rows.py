@@ -48,6 +48,7 @@ from timebank_chain.attention.privacy.row_lines import (
     row_suffix,
     rules_for,
 )
+from timebank_chain.attention.privacy.spellings import Doubts, equals, has_foreign_bytes, may_be
 from timebank_chain.attention.privacy.traces import distinctive
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.journal import FeedMark
@@ -91,6 +92,11 @@ class Whose:
         """Those of the names that can be looked for in text."""
         return frozenset(filter(distinctive, self.names))
 
+    @cached_property
+    def is_latin(self) -> bool:
+        """Whether all names are written alike in every encoding that begins with ASCII."""
+        return all(map(str.isascii, self.names))
+
     @property
     def distinctive(self) -> bool:
         """Whether all names can be looked for in text: four characters or more, and not all digits."""
@@ -104,9 +110,9 @@ class Whose:
             return told(record.member.strip())
         if isinstance(record.id, str) and record.id in self.acts:
             return True
-        if record.refused == ACTED and isinstance(record.original, Mapping):
+        if record.refused == ACTED:
             # Somebody else's record that names the member is theirs.
-            return not self.names.isdisjoint(acting_names(record.original))
+            return not self.names.isdisjoint(_actors(record))
         if record.refused is None or not self.searchable:
             return False
         # xAPI writes an address as a URI.
@@ -116,6 +122,10 @@ class Whose:
     def is_called(self, text: str) -> bool:
         """Tell whether a cell is one of the names, also as a whole number that became a float."""
         return text in self.names or whole_number(text) in self.names
+
+    def may_be_called(self, text: str) -> bool:
+        """Tell whether a cell may be, in another writing, a name that cannot be looked for in text."""
+        return may_be(text, self.names - self.searchable)
 
     def redacted(self, text: str) -> str:
         """Return a text without the member's names."""
@@ -201,18 +211,32 @@ def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column
     """Say why rows of a person may be left in a file that no search finds; empty where none may.
 
     A name that can be looked for in text is found wherever it stands as text. A short one, or a number, is
-    told by the member's column alone; and no name is found in a column of that kind whose cells are no ids.
+    told by the member's column alone, and may stand there in another writing; and no name is found in a
+    column of that kind whose cells are no ids.
     """
     if column == "" or (whose.distinctive and column is None):
         return ""
-    foreign = damaged = strange = alike = 0
+    foreign = damaged = strange = 0
     columns: set[str] = set()
     kinds: set[str] = set()
+    doubts, ours = Doubts(), Doubts()
     for record in rows_of_file(path, mapping, column):
-        if whose.owns(record) or record.refused == ACTED:
+        if whose.owns(record):
+            continue
+        if record.refused == ACTED:
+            for name in filter(whose.may_be_called, _actors(record)):
+                doubts.add(name)
             continue
         if isinstance(record.member, str):
-            alike += record.refused is None and whose.is_called(record.member.strip())
+            if not whose.is_latin and has_foreign_bytes(record.member):
+                strange += 1
+                kinds.add("text that is no UTF-8")
+            elif record.refused != FOREIGN:
+                # Feeds of ours are read by character: only a number is likely to have been another one.
+                if equals(record.member, whose.names):
+                    ours.add(record.member)
+            elif whose.may_be_called(record.member):
+                doubts.add(record.member)
             continue
         if record.refused is None:
             continue
@@ -238,9 +262,12 @@ def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column
         found.append(f"{what} are of a kind that no id is compared with: {', '.join(sorted(kinds))}")
     if damaged:
         found.append(f"{damaged:,} rows that cannot be read hold the id")
-    if alike:
-        found.append(f"{alike:,} rows are of a member called the same with .0 behind it: erase that one too")
-    return "; ".join(found)
+    found += [doubts.told(f"cells of {column or MEMBER}"), ours.told("cells of members")]
+    return "; ".join(filter(None, found))
+
+
+def _actors(record: RawRecord) -> frozenset[str]:
+    return acting_names(record.original) if isinstance(record.original, Mapping) else frozenset()
 
 
 def _is_blank(cell: object) -> bool:
@@ -406,9 +433,12 @@ def _parquet_rows(
     path: Path, mapping: ColumnMapping | None, column: str | None = None
 ) -> Iterator[tuple[RawRecord, list[str]]]:
     """Yield each row's record, and the columns nobody reads."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # From where on a float of so few bits stands for several integers.
+    exact = {pa.float16(): 2.0**11, pa.float32(): 2.0**24}
     try:
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != "salt"]
@@ -419,9 +449,13 @@ def _parquet_rows(
                 else [name for name in columns if name not in rules.columns()]
             )
             line = 0
+            short = [(one.name, exact[one.type]) for one in file.schema_arrow if one.type in exact]
             for batch in file.iter_batches(batch_size=8_192, columns=columns):
                 for row in batch.to_pylist():
                     line += 1
+                    for name, least in short:
+                        if row[name] is not None and abs(row[name]) >= least:
+                            row[name] = np.float32(row[name])  # which says no id
                     if rules is None:
                         yield foreign_record(row, str(path), line, column), free
                     else:

@@ -2,8 +2,9 @@
 
 A file is looked through as it lies, unpacked (gzip, bzip2, xz, zstd; zip archives member by member, which
 Office documents, NumPy archives and recommender files are), Parquet with its dictionary pages and its footer,
-and its text once more with escapes undone (``\\u0040``, ``%40``, ``&#64;``) and as UTF-16 or UTF-32. Capitals
-do not count for a member's id, as they do not when it is redacted; for ids of acts they do.
+and its text once more with escapes undone (``\\u0040``, ``%40``, ``&#64;``), as UTF-16 or UTF-32 and, where
+a name has letters beyond ASCII, in the encodings in use before. Capitals do not count for a member's id, as
+they do not when it is redacted; for ids of acts they do.
 
 Of a member erased before, the list of the erased knows the ids of acts as keyed hashes alone: then every word
 and every cell is hashed and looked up there.
@@ -23,7 +24,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -56,6 +57,21 @@ _BYTE_ORDER = (b"\xff\xfe", b"\xfe\xff")
 _WIDE = (
     *((at, f"utf-16-{end}") for at in (0, 1) for end in ("le", "be")),
     *((at, "utf-32-le") for at in (0, 1, 2, 3)),
+)
+#: Of texts that are neither UTF-8 nor wide: Chinese, Japanese, Korean, and the alphabets of Europe.
+_ENCODINGS = (
+    "gb18030",
+    "big5hkscs",
+    "shift_jis",
+    "euc_jp",
+    "euc_kr",
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "koi8_r",
+    "mac_roman",
 )
 _ENDS = ".,:;!?/\\ "
 
@@ -109,6 +125,7 @@ class Traces:
         acts = sorted(act for act in self.acts if len(act) >= LEAST_ID and not act.isdigit())
         self._names = _patterns(names)
         self._acts = _patterns(acts)
+        self._coded = _coded([*(name for name in self.names if distinctive(name)), *acts])
         longest = max((len(one) for one in [*names, *acts]), default=0)
         self._hashes: frozenset[bytes] = frozenset()
         if self.erased is not None:
@@ -265,7 +282,7 @@ class Traces:
                 # Hashing every word of every view of binary files would take hours.
                 views.append(block.decode("utf-16", "replace"))
             count = max(count, *map(self._in_text, views))
-        return count
+        return count + (0 if self._coded is None else len(self._coded.findall(block)))
 
     def _in_text(self, text: str) -> int:
         if not text:
@@ -331,6 +348,18 @@ def _patterns(needles: list[str]) -> list[re.Pattern[str]]:
         re.compile(f"(?<!\\w)(?:{'|'.join(map(re.escape, needles[at : at + _MOST_NEEDLES]))})(?!\\w)")
         for at in range(0, len(needles), _MOST_NEEDLES)
     ]
+
+
+def _coded(needles: list[str]) -> re.Pattern[bytes] | None:
+    """Return what finds texts beyond ASCII in the encodings that were in use before UTF-8."""
+    found = set()
+    for text in needles:
+        for written in {text, text.lower(), text.upper(), text.title()}:
+            for encoding in () if text.isascii() else _ENCODINGS:
+                with suppress(UnicodeEncodeError):
+                    found.add(written.encode(encoding))
+    found -= {text.encode() for text in needles}
+    return re.compile(b"|".join(map(re.escape, sorted(found)))) if found else None
 
 
 def _alike(text: str) -> str:

@@ -109,8 +109,8 @@ def erase(
     feed, and `timebank audit` passes as before: published epochs hold numbers under hashes, and stay. Stop
     the oracle, and whoever writes the feed, meanwhile. Exit code 3 if something of theirs is left, of a dry
     run if something would be; and if it is not proved: of an id under four characters, or of digits alone, no
-    table is silently passed whose member's column is not known. Name it with --member-column FILE=NAME.
-    Erasing a person again does no harm.
+    table is silently passed whose member's column is not known, or has it in another writing (4,711). Name
+    it with --member-column FILE=NAME. Erasing a person again does no harm.
 
     Give the alias file of `timebank attention collect` with --data too: what stands under an alias is theirs.
 
@@ -140,6 +140,7 @@ def erase(
     result = erase_person(
         search, member, erased_file=given.erased_file, oracle=given.oracle, epochs=epochs, dry_run=dry_run
     )
+    dry_run = dry_run or not result.known
     session.done(
         {
             "dry_run": dry_run,
@@ -262,6 +263,7 @@ def _erasure_document(result: Erasure, dry_run: bool, erased_file: Path) -> dict
     return {
         "dry_run": dry_run,
         "already_erased": result.again,
+        "known": result.known,
         "changed": result.changed,
         "redacted_rows": result.redacted,
         "acts": result.acts,
@@ -282,6 +284,10 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
     if result.again and result.nothing_to_do and result.proved and not result.unseen:
         console.print("already erased: nothing of theirs is left here", markup=False)
         return
+    if not result.known:
+        console.print(
+            f"nothing is known of a member {result.member!r:.80}: nothing was changed", markup=False
+        )
     print_table(
         "Would be erased" if dry_run else "Erased",
         ["file", ">rows, lines or texts"],
@@ -325,5 +331,5 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         print_table("NOT PROVED", ["file", "why something may be left"], list(result.unclear.items()))
         say(
             "name the column that holds members: --member-column FILE=NAME, or FILE= where nobody is in it; "
-            "look through the others yourself"
+            "erase what else they are called; look through the others yourself"
         )

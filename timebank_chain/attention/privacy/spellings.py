@@ -1,0 +1,120 @@
+"""Whether a cell may be an id that somebody, or some program, wrote in another way.
+
+A column of ids is matched whole, and that passes over an id of digits where a spreadsheet has been at it:
+``4,711``, ``4.711e3``, ``04711``. Nothing is erased on such a likeness, because another member may be meant;
+it is a doubt, and whoever erases is told of it.
+
+========================= ===========================================================================
+a number of equal value   thousands parted by any mark, zeros in front or behind, an exponent, a sign,
+                          digits of other scripts; a value that was rounded to fewer digits
+a word of the cell        ``4711;4712``, ``https://example.org/users/ben``, ``#4711``, ``Ben``
+========================= ===========================================================================
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+#: Digits in groups, with what may part them or begin a fraction; then an exponent.
+_NUMBER = re.compile(r"([+-]?)([0-9][0-9.,'’_\s٬٫]*)(?:[eE]([+-]?[0-9]{1,3}))?")
+_PARTS = re.compile(r"[^0-9]")
+#: A fraction cannot be two ids in a list, as ``12,4711`` can.
+_FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
+#: What parts words: spaces, marks of lists, of quotes and of addresses.
+_BETWEEN = re.compile(r"[\s,;|:/\\\"'`()\[\]{}<>#&=+*]+")
+_AROUND = ".!?@-_"
+#: Longer cells are looked into for words alone.
+_LONGEST = 64
+_MOST_SHOWN = 3
+#: What `surrogateescape` makes of bytes that are no UTF-8.
+_FOREIGN_BYTES = re.compile("[\udc80-\udcff]")
+
+
+def may_be(cell: str, names: Iterable[str]) -> bool:
+    """Tell whether a cell may be one of some ids in another writing, or have it among its words.
+
+    Parameters
+    ----------
+    cell
+        As it stands in the column that holds members.
+    names
+        Ids, as the feed has them.
+
+    Examples
+    --------
+    >>> [may_be(cell, ["4711"]) for cell in ("4,711", "4.711E+03", "04711", "4711;12", "4711.5", "14711")]
+    [True, True, True, True, False, False]
+    >>> may_be("1.23457E+11", ["123456789012"])
+    True
+    """
+    text = _digits_in_latin(cell.strip())
+    if _FRACTION.fullmatch(text):
+        return equals(text, names)
+    words = {word.strip(_AROUND) for word in _BETWEEN.split(text.casefold())}
+    if any(name.casefold() in words for name in names):
+        return True
+    return any(equals(one, names) for one in {text, *words})
+
+
+def equals(cell: str, names: Iterable[str]) -> bool:
+    """Tell whether a cell as a whole is a number that one of some ids is, however it is written."""
+    text = _digits_in_latin(cell.strip())
+    return any(_equal(text, int(name)) for name in names if name.isdecimal())
+
+
+def has_foreign_bytes(cell: str) -> bool:
+    """Tell whether a cell was no UTF-8, so that a name with letters beyond ASCII is not recognised in it."""
+    return _FOREIGN_BYTES.search(cell) is not None
+
+
+@dataclass
+class Doubts:
+    """Cells that may be an id in another writing, counted, and a few of them to show."""
+
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, cell: str) -> None:
+        """Take a cell in."""
+        self.count += 1
+        if cell not in self.shown and len(self.shown) < _MOST_SHOWN:
+            self.shown.append(cell)
+
+    def told(self, where: str) -> str:
+        """Say so; empty where there is none."""
+        if not self.count:
+            return ""
+        more = ", ..." if self.count > len(self.shown) else ""
+        cells = ", ".join(f"{one:.40}" for one in self.shown)
+        return f"{self.count:,} {where} may be the id in another writing ({cells}{more}): erase that one too"
+
+
+def _digits_in_latin(text: str) -> str:
+    if text.isascii():
+        return text
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(one if (digit := unicodedata.decimal(one, None)) is None else str(digit) for one in normal)
+
+
+def _equal(text: str, number: int) -> bool:
+    """Tell whether a text can be read as a number, or as what it is when rounded to the digits shown."""
+    if len(text) > _LONGEST or (found := _NUMBER.fullmatch(text)) is None or found[1] == "-":
+        return False
+    exponent = int(found[3] or 0)
+    groups = [group for group in _PARTS.split(found[2]) if group]
+    # Every mark parts thousands; or the last one begins a fraction.
+    readings = [("".join(groups), "")]
+    if len(groups) > 1:
+        readings.append(("".join(groups[:-1]), groups[-1]))
+    return any(_shows(int(whole + part), exponent - len(part), number) for whole, part in readings)
+
+
+def _shows(digits: int, power: int, number: int) -> bool:
+    """Tell whether digits x 10**power are a number; it may have been rounded to as many."""
+    unit: int = 10 ** abs(power)
+    if power <= 0:
+        return digits == number * unit
+    return digits == (2 * number + unit) // (2 * unit)
