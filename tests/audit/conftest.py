@@ -12,7 +12,7 @@ import pytest
 from tests.audit.bank_history import BankHistory, make_bank_history
 from tests.audit.challenge_history import make_challenge_history
 from tests.audit.history import History, make_history
-from tests.chain_fixtures import snapshot, start_anvil, stop
+from tests.chain_fixtures import own_anvil, own_chain, snapshot
 from timebank_chain.chain.connection import connect
 
 
@@ -23,15 +23,18 @@ def embedded_history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 
 @pytest.fixture(scope="session")
+def lived_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """The history for whoever reads it; nobody may change it."""
+    with own_chain() as connection:
+        yield make_history(connection, tmp_path_factory.mktemp("lived-history"))
+
+
+@pytest.fixture(scope="session")
 def _anvil_history(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[History, Callable[[], None]]]:
-    process, url = start_anvil()
-    try:
-        history = make_history(connect(url), tmp_path_factory.mktemp("anvil-history"))
-        yield history, snapshot(history.connection)
-    finally:
-        stop(process)
+    with own_anvil() as connection:
+        yield make_history(connection, tmp_path_factory.mktemp("anvil-history")), snapshot(connection)
 
 
 @pytest.fixture
@@ -45,21 +48,21 @@ def history(_anvil_history: tuple[History, Callable[[], None]], tmp_path: Path) 
 
 
 @pytest.fixture(scope="session")
-def embedded_challenge_history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The history of challenges on the embedded chain; nobody may change it."""
-    return make_challenge_history(connect(), tmp_path_factory.mktemp("embedded-challenge-history"))
+def lived_challenge_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """The history of challenges; nobody may change it."""
+    with own_chain() as connection:
+        yield make_challenge_history(connection, tmp_path_factory.mktemp("lived-challenge-history"))
 
 
 @pytest.fixture(scope="session")
 def _anvil_challenge_history(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[History, Callable[[], None]]]:
-    process, url = start_anvil()
-    try:
-        history = make_challenge_history(connect(url), tmp_path_factory.mktemp("anvil-challenge-history"))
-        yield history, snapshot(history.connection)
-    finally:
-        stop(process)
+    with own_anvil() as connection:
+        yield (
+            make_challenge_history(connection, tmp_path_factory.mktemp("anvil-challenge-history")),
+            snapshot(connection),
+        )
 
 
 @pytest.fixture
@@ -77,15 +80,21 @@ def embedded_bank_history(tmp_path_factory: pytest.TempPathFactory) -> BankHisto
 
 
 @pytest.fixture(scope="session")
+def lived_bank_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankHistory]:
+    """The bank's history for whoever reads it; nobody may change it."""
+    with own_chain() as connection:
+        yield make_bank_history(connection, tmp_path_factory.mktemp("lived-bank-history"))
+
+
+@pytest.fixture(scope="session")
 def _anvil_bank_history(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[BankHistory, Callable[[], None]]]:
-    process, url = start_anvil()
-    try:
-        history = make_bank_history(connect(url), tmp_path_factory.mktemp("anvil-bank-history"))
-        yield history, snapshot(history.connection)
-    finally:
-        stop(process)
+    with own_anvil() as connection:
+        yield (
+            make_bank_history(connection, tmp_path_factory.mktemp("anvil-bank-history")),
+            snapshot(connection),
+        )
 
 
 @pytest.fixture

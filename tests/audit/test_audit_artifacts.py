@@ -34,11 +34,11 @@ def flip(text: str, position: int) -> str:
     return text[:position] + format(int(text[position], 16) ^ 1, "x") + text[position + 1 :]
 
 
-def test_a_copy_of_the_shipped_artifacts_is_green(embedded_history: History, artifacts: Path) -> None:
-    assert failed(audit(embedded_history, artifacts=artifacts)) == []
+def test_a_copy_of_the_shipped_artifacts_is_green(history: History, artifacts: Path) -> None:
+    assert failed(audit(history, artifacts=artifacts)) == []
 
 
-def test_changed_bytecode(embedded_history: History, artifacts: Path) -> None:
+def test_changed_bytecode(history: History, artifacts: Path) -> None:
     def by(document: dict[str, Any]) -> None:
         runtime = document["deployedBytecode"]
         changed = flip(runtime, len(runtime) - 1)
@@ -46,52 +46,52 @@ def test_changed_bytecode(embedded_history: History, artifacts: Path) -> None:
         document["bytecode"] = document["bytecode"].replace(runtime[2:], changed[2:])
 
     edit(artifacts, "CreditPayments", by)
-    report = audit(embedded_history, artifacts=artifacts)
+    report = audit(history, artifacts=artifacts)
     assert failed(report) == ["A3"]
     assert report.check("A3").differences[0].where.startswith("CreditPayments at")
 
 
-def test_changed_runtime_code_only(embedded_history: History, artifacts: Path) -> None:
+def test_changed_runtime_code_only(history: History, artifacts: Path) -> None:
     edit(
         artifacts,
         "MemberRegistry",
         lambda document: document.update(deployedBytecode=flip(document["deployedBytecode"], 100)),
     )
-    assert failed(audit(embedded_history, artifacts=artifacts)) == ["A2", "A3"]
+    assert failed(audit(history, artifacts=artifacts)) == ["A2", "A3"]
 
 
-def test_changed_creation_code_of_an_inner_contract(embedded_history: History, artifacts: Path) -> None:
+def test_changed_creation_code_of_an_inner_contract(history: History, artifacts: Path) -> None:
     edit(artifacts, "FeePool", lambda document: document.update(bytecode=flip(document["bytecode"], 20)))
-    report = audit(embedded_history, artifacts=artifacts)
+    report = audit(history, artifacts=artifacts)
     assert failed(report) == ["A2"]
     assert "FeePool" in report.check("A2").differences[0].where
 
 
-def test_changed_event_in_the_abi(embedded_history: History, artifacts: Path) -> None:
+def test_changed_event_in_the_abi(history: History, artifacts: Path) -> None:
     def by(document: dict[str, Any]) -> None:
         for entry in document["abi"]:
             if entry.get("name") == "Claimed":
                 entry["name"] = "Paid"
 
     edit(artifacts, "CreditDistributor", by)
-    report = audit(embedded_history, artifacts=artifacts)
+    report = audit(history, artifacts=artifacts)
     assert {"A2", "A5"} <= set(failed(report))
     assert "event Paid" in report.check("A2").differences[0].where
 
 
-def test_changed_view_in_the_abi(embedded_history: History, artifacts: Path) -> None:
+def test_changed_view_in_the_abi(history: History, artifacts: Path) -> None:
     def by(document: dict[str, Any]) -> None:
         for entry in document["abi"]:
             if entry.get("name") == "totalSupply":
                 entry["name"] = "supply"
 
     edit(artifacts, "AttentionCredit", by)
-    report = audit(embedded_history, artifacts=artifacts)
+    report = audit(history, artifacts=artifacts)
     assert {"A2", "A7", "A8"} <= set(failed(report))
 
 
 @pytest.mark.parametrize("part", ["settings", "sources", "gone"])
-def test_changed_compiler_input(embedded_history: History, artifacts: Path, part: str) -> None:
+def test_changed_compiler_input(history: History, artifacts: Path, part: str) -> None:
     path = artifacts / "standard-input.json"
     document = json.loads(path.read_text())
     if part == "settings":
@@ -101,16 +101,14 @@ def test_changed_compiler_input(embedded_history: History, artifacts: Path, part
     path.write_text(json.dumps(document))
     if part == "gone":
         path.unlink()
-    assert failed(audit(embedded_history, artifacts=artifacts)) == ["A2"]
+    assert failed(audit(history, artifacts=artifacts)) == ["A2"]
 
 
 @pytest.mark.parametrize("damage", [None, "{", "[]", '{"abi": 1}'])
-def test_an_artifact_that_is_none_is_trouble(
-    embedded_history: History, artifacts: Path, damage: str | None
-) -> None:
+def test_an_artifact_that_is_none_is_trouble(history: History, artifacts: Path, damage: str | None) -> None:
     path = artifacts / "FeePool.json"
     path.unlink()
     if damage is not None:
         path.write_text(damage)
     with pytest.raises(DeploymentError, match=r"FeePool\.json"):
-        audit(embedded_history, artifacts=artifacts)
+        audit(history, artifacts=artifacts)

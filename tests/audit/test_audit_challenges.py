@@ -63,10 +63,10 @@ def checks(history: History, evidence: Evidence, change: Change) -> dict[str, Ch
 
 
 @pytest.fixture(scope="module")
-def run(embedded_challenge_history: History) -> Run:
+def run(lived_challenge_history: History) -> Run:
     """Run the checks over the history with its events changed."""
-    evidence = evidence_of_chain(embedded_challenge_history)
-    return lambda change: checks(embedded_challenge_history, evidence, change)
+    evidence = evidence_of_chain(lived_challenge_history)
+    return lambda change: checks(lived_challenge_history, evidence, change)
 
 
 def same(events: list[Event]) -> list[Event]:
@@ -101,13 +101,13 @@ def meanings(checks: Iterable[Check]) -> str:
     return " | ".join(difference.meaning for check in checks for difference in check.differences)
 
 
-def test_the_history_as_it_is_is_green(embedded_challenge_history: History) -> None:
-    report = audit(embedded_challenge_history)
+def test_the_history_as_it_is_is_green(lived_challenge_history: History) -> None:
+    report = audit(lived_challenge_history)
     assert failed(report) == []
     assert report.check("A49").figure == "2 voids: 0 by governance, 1 by proof, 1 for a withheld leaf"
     assert report.check("A50").figure == "1 of 1 proofs judged again"
     assert report.check("A51").figure.startswith("6 requests, 3 answers, ")
-    price = embedded_challenge_history.world.timebank.leaf_requests.request_deposit_wei()
+    price = lived_challenge_history.world.timebank.leaf_requests.request_deposit_wei()
     assert report.check("A51").evidence["deposits_wei"] == 2 * price
 
 
@@ -116,17 +116,17 @@ def test_the_history_on_anvil_is_green(challenge_history: History) -> None:
     assert failed(audit(challenge_history)) == []
 
 
-def test_voids_of_governance_are_told_from_others(embedded_history: History) -> None:
-    evidence = evidence_of_chain(embedded_history)
-    found = checks(embedded_history, evidence, same)
+def test_voids_of_governance_are_told_from_others(lived_history: History) -> None:
+    evidence = evidence_of_chain(lived_history)
+    found = checks(lived_history, evidence, same)
     assert red(found) == []
     assert found["A49"].figure == "1 voids: 1 by governance, 0 by proof, 0 for a withheld leaf"
     assert found["A49"].notes == ()
     # Scheduled or not, the call that the manager carried out is governance's.
-    unscheduled = checks(embedded_history, evidence, altered("OperationScheduled", 1, data=b"something else"))
+    unscheduled = checks(lived_history, evidence, altered("OperationScheduled", 1, data=b"something else"))
     assert (red(unscheduled), unscheduled["A49"].notes) == ([], ())
     # With another reason in the event neither is, and only a bundle of calls could be.
-    other = checks(embedded_history, evidence, altered("EpochVoided", reason="another"))
+    other = checks(lived_history, evidence, altered("EpochVoided", reason="another"))
     assert "voided through another contract or in a bundle of calls" in other["A49"].notes[0]
 
 
@@ -193,7 +193,7 @@ def test_a_request_made_twice_or_paid_back_twice_is_found(run: Run) -> None:
 
 
 def test_published_rows_other_than_the_answers_are_found(
-    embedded_challenge_history: History, run: Run, monkeypatch: pytest.MonkeyPatch
+    lived_challenge_history: History, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = AuditCase._read_epochs
 
@@ -211,9 +211,9 @@ def test_published_rows_other_than_the_answers_are_found(
     assert "the published value is not what the root commits to" in meanings(found.values())
 
 
-def test_every_kind_of_proof_is_read_and_judged(embedded_challenge_history: History, tmp_path: Path) -> None:
+def test_every_kind_of_proof_is_read_and_judged(lived_challenge_history: History, tmp_path: Path) -> None:
     """From a planted fault to its transaction and back: client, artifact and rules agree on every word."""
-    history, policy = embedded_challenge_history, sample.policy()
+    history, policy = lived_challenge_history, sample.policy()
     case = AuditCase(
         evidence=evidence_of_chain(history),
         ledger=replay([]),

@@ -21,8 +21,8 @@ STRANGER = "0x" + "57" * 20
 
 
 @pytest.fixture(scope="module")
-def evidence(embedded_bank_history: BankHistory) -> Evidence:
-    history = embedded_bank_history
+def evidence(lived_bank_history: BankHistory) -> Evidence:
+    history = lived_bank_history
     deployment = history.world.timebank.deployment
     found = Evidence(
         w3=history.connection.w3,
@@ -37,10 +37,10 @@ def evidence(embedded_bank_history: BankHistory) -> Evidence:
 
 @pytest.fixture
 def run(
-    embedded_bank_history: BankHistory, evidence: Evidence
+    lived_bank_history: BankHistory, evidence: Evidence
 ) -> Callable[[Callable[[AuditCase], Check], Change], Check]:
     """Run one check over the history with its events changed."""
-    history = embedded_bank_history
+    history = lived_bank_history
 
     def check(function: Callable[[AuditCase], Check], change: Change) -> Check:
         changed = replace(evidence, events=change(list(evidence.events)))

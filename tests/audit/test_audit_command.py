@@ -110,14 +110,14 @@ def test_wrong_usage_is_exit_2(arguments: list[str], said: str) -> None:
 
 
 @pytest.mark.e2e
-def test_no_node_is_exit_1(embedded_history: History, tmp_path: Path) -> None:
+def test_no_node_is_exit_1(lived_history: History, tmp_path: Path) -> None:
     done = timebank(
         "--rpc-url",
         f"http://127.0.0.1:{free_port()}",
         "--deployment",
-        str(embedded_history.deployment),
+        str(lived_history.deployment),
         "--epochs",
-        str(embedded_history.epochs),
+        str(lived_history.epochs),
         "--json",
     )
     assert done.returncode == 1

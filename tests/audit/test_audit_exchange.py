@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.world import SIGNERS, World
+from tests.chain_fixtures import own_chain
+from tests.world import SIGNERS, World, deploy_world
 from timebank_chain.artifacts import load_artifact
 from timebank_chain.audit import code, exchange, governance, storage
 from timebank_chain.audit.case import AuditCase
@@ -122,11 +123,9 @@ def live(world: World) -> Trades:
 
 
 @pytest.fixture(scope="module")
-def trades() -> Trades:
-    from tests.world import deploy_world
-    from timebank_chain.chain.connection import connect
-
-    return live(deploy_world(connect()))
+def trades() -> Iterator[Trades]:
+    with own_chain() as connection:
+        yield live(deploy_world(connection))
 
 
 def red(found: dict[str, Check]) -> list[str]:

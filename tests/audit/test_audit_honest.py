@@ -52,15 +52,15 @@ def test_a_copied_state_is_green_and_a_forged_copy_is_not(history: History, tmp_
         stop(process)
 
 
-def test_numbers_are_stable(embedded_history: History) -> None:
-    report = audit(embedded_history)
+def test_numbers_are_stable(lived_history: History) -> None:
+    report = audit(lived_history)
     numbers = [number for number, _ in CHECKS]
     assert numbers == [f"A{number}" for number in range(1, len(CHECKS) + 1)]
     assert [check.number for check in report.checks] == numbers
 
 
-def test_without_raw_records_says_not_checked(embedded_history: History) -> None:
-    report = audit(embedded_history)
+def test_without_raw_records_says_not_checked(lived_history: History) -> None:
+    report = audit(lived_history)
     assert report.check("A33").status == "not checked"
     assert report.verdict.endswith("not checked: A33")
     assert report.ok
@@ -88,19 +88,19 @@ def test_an_earlier_block_can_be_audited(history: History) -> None:
     assert report.check("A9").status == "not checked"  # anvil lists only its newest state
 
 
-def test_a_range_that_cannot_be_replayed_is_wrong_usage(embedded_history: History) -> None:
-    first = embedded_history.world.timebank.deployment.first_block
+def test_a_range_that_cannot_be_replayed_is_wrong_usage(lived_history: History) -> None:
+    first = lived_history.world.timebank.deployment.first_block
     with pytest.raises(UsageError, match="after the deployment"):
-        audit(embedded_history, from_block=first + 1)
+        audit(lived_history, from_block=first + 1)
     with pytest.raises(UsageError, match="not mined yet"):
-        audit(embedded_history, to_block=10**9)
+        audit(lived_history, to_block=10**9)
 
 
-def test_starting_before_the_deployment_changes_nothing(embedded_history: History) -> None:
-    assert failed(audit(embedded_history, from_block=0)) == []
+def test_starting_before_the_deployment_changes_nothing(lived_history: History) -> None:
+    assert failed(audit(lived_history, from_block=0)) == []
 
 
-def test_another_chain_is_named(embedded_history: History) -> None:
-    elsewhere = replace(embedded_history.world.timebank.deployment, chain_id=1)
-    report = run_audit(embedded_history.connection, elsewhere, embedded_history.epochs)
+def test_another_chain_is_named(lived_history: History) -> None:
+    elsewhere = replace(lived_history.world.timebank.deployment, chain_id=1)
+    report = run_audit(lived_history.connection, elsewhere, lived_history.epochs)
     assert failed(report) == ["A1"]

@@ -21,15 +21,15 @@ Run = Callable[[Change], Check]
 
 
 @pytest.fixture(scope="module")
-def run(embedded_history: History) -> Run:
+def run(lived_history: History) -> Run:
     """Run the check over the history with its events changed."""
-    deployment = embedded_history.world.timebank.deployment
+    deployment = lived_history.world.timebank.deployment
     evidence = Evidence(
-        w3=embedded_history.connection.w3,
+        w3=lived_history.connection.w3,
         addresses={name: str(deployment.contracts[name].address) for name in CONTRACTS},
         artifacts=read_artifacts(shipped_artifacts()),
         from_block=deployment.first_block,
-        to_block=embedded_history.connection.block_number(),
+        to_block=lived_history.connection.block_number(),
     )
     evidence.read_events()
 
@@ -40,8 +40,8 @@ def run(embedded_history: History) -> Run:
                 evidence=changed,
                 ledger=replay(changed.events),
                 deployment=deployment,
-                chain_id=embedded_history.connection.chain_id,
-                epochs_folder=embedded_history.epochs,
+                chain_id=lived_history.connection.chain_id,
+                epochs_folder=lived_history.epochs,
                 artifacts_folder=shipped_artifacts(),
             )
         )
@@ -67,11 +67,11 @@ def with_policy(**fields: Any) -> Change:
     return change
 
 
-def test_the_history_as_it_is_passes(run: Run, embedded_history: History) -> None:
+def test_the_history_as_it_is_passes(run: Run, lived_history: History) -> None:
     check = run(lambda events: events)
     assert check.status == "ok"
     assert check.figure == "1 registered, 1 times one set"
-    assert list(check.evidence["registered"].values()) == [embedded_history.policy.name]
+    assert list(check.evidence["registered"].values()) == [lived_history.policy.name]
 
 
 def test_a_policy_that_was_never_registered(run: Run) -> None:
@@ -106,7 +106,7 @@ def test_a_policy_out_of_bounds(run: Run) -> None:
     assert run(with_policy(brackets=brackets)).differences[0].found == "FirstBracketNotAtZero(1)"
 
 
-def test_a_domain_of_the_published_file_that_differs(run: Run, embedded_history: History) -> None:
+def test_a_domain_of_the_published_file_that_differs(run: Run, lived_history: History) -> None:
     def change(events: list[Event]) -> list[Event]:
         (event,) = filter(is_registration, events)
         domains = [dict(domain) for domain in event.args["policy"]["domains"]]

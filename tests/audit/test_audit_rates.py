@@ -25,21 +25,21 @@ STRANGER = "0x" + "57" * 20
 
 
 @pytest.fixture(scope="module")
-def evidence(embedded_history: History) -> Evidence:
-    deployment = embedded_history.world.timebank.deployment
+def evidence(lived_history: History) -> Evidence:
+    deployment = lived_history.world.timebank.deployment
     found = Evidence(
-        w3=embedded_history.connection.w3,
+        w3=lived_history.connection.w3,
         addresses={name: str(deployment.contracts[name].address) for name in CONTRACTS},
         artifacts=read_artifacts(shipped_artifacts()),
         from_block=deployment.first_block,
-        to_block=embedded_history.connection.block_number(),
+        to_block=lived_history.connection.block_number(),
     )
     found.read_events()
     return found
 
 
 @pytest.fixture
-def run(embedded_history: History, evidence: Evidence) -> Callable[[Change], Check]:
+def run(lived_history: History, evidence: Evidence) -> Callable[[Change], Check]:
     """Run the check over the history with its events changed."""
 
     def check(change: Change) -> Check:
@@ -48,9 +48,9 @@ def run(embedded_history: History, evidence: Evidence) -> Callable[[Change], Che
             AuditCase(
                 evidence=changed,
                 ledger=replay(changed.events),
-                deployment=embedded_history.world.timebank.deployment,
-                chain_id=embedded_history.connection.chain_id,
-                epochs_folder=embedded_history.epochs,
+                deployment=lived_history.world.timebank.deployment,
+                chain_id=lived_history.connection.chain_id,
+                epochs_folder=lived_history.epochs,
                 artifacts_folder=shipped_artifacts(),
             )
         )

@@ -91,8 +91,8 @@ class Chain:
 
 
 @pytest.fixture(scope="module")
-def chain(embedded_bank_history: BankHistory) -> Chain:
-    history = embedded_bank_history
+def chain(lived_bank_history: BankHistory) -> Chain:
+    history = lived_bank_history
     deployment = history.world.timebank.deployment
     evidence = Evidence(
         w3=history.connection.w3,

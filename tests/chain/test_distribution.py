@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from tests.chain.bank_life import MEMBERS, Life, begin, live
-from tests.chain_fixtures import snapshot
+from tests.chain_fixtures import own_chain, snapshot
 from tests.published import EPOCH_MS, finalise, propose, publish_next
 from tests.world import SIGNERS, World
 from timebank_chain.activity.members import placeholder_address
@@ -33,7 +33,6 @@ from timebank_chain.chain import distribution as distribution_module
 from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.bank_events import ExitedEarly, LeaseTaken, RolledOver, SharesTransferred, Withdrawn
 from timebank_chain.chain.claiming import EpochNotFinalised
-from timebank_chain.chain.connection import connect
 from timebank_chain.chain.credit_exchange import COIN, TradeOrder
 from timebank_chain.chain.distribution import (
     Distribution,
@@ -56,10 +55,11 @@ QUORUM = [SIGNERS[f"signer{n}"] for n in range(1, 4)]
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Life, Callable[[], None]]:
-    life = begin(connect(), tmp_path_factory.mktemp("life"))
-    live(life)
-    return life, snapshot(life.world.connection)
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Life, Callable[[], None]]]:
+    with own_chain() as connection:
+        life = begin(connection, tmp_path_factory.mktemp("life"))
+        live(life)
+        yield life, snapshot(connection)
 
 
 @pytest.fixture

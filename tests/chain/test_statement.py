@@ -34,7 +34,7 @@ from timebank_chain.activity.members import placeholder_address
 from timebank_chain.chain import statement as statement_module
 from timebank_chain.chain.addresses import address_text
 from timebank_chain.chain.claiming import EpochNotFinalised, EpochSuperseded, prove_claim
-from timebank_chain.chain.connection import connect
+from timebank_chain.chain.connection import Connection, connect
 from timebank_chain.chain.credit_payments import memo_hash
 from timebank_chain.chain.openzeppelin_reverts import (
     AccessManagedUnauthorized,
@@ -139,9 +139,9 @@ class TestStatement:
 
 
 @pytest.fixture
-def claimable(tmp_path: Path) -> tuple[World, Path, PublishedEpoch]:
+def claimable(anvil: Connection, tmp_path: Path) -> tuple[World, Path, PublishedEpoch]:
     """A system under the identity policy with one published, proposed, not yet final epoch."""
-    world = deploy_world(connect(), policy=identity())
+    world = deploy_world(anvil, policy=identity())
     epochs = tmp_path / "epochs"
     published = publish_next(world.timebank, epochs, ["ada", "bob"], {"ada": SIGNERS["member1"].address})
     propose(world.timebank, published, QUORUM)

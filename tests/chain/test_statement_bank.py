@@ -1,4 +1,4 @@
-"""Statements of a bank that has been lived in (tests/chain/bank_life.py), on eth-tester and on anvil.
+"""Statements of a bank that has been lived in (tests/chain/bank_life.py), on a chain of its own.
 
 ::
 
@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 from tests.chain.bank_life import DAY, MEMBERS, WEEK, Life, begin, live
-from tests.chain_fixtures import start_anvil, stop
+from tests.chain_fixtures import own_chain
 from timebank_chain.chain import statement as statement_module
 from timebank_chain.chain.accrual import Accrual
 from timebank_chain.chain.bank_events import (
@@ -38,7 +38,7 @@ from timebank_chain.chain.bank_events import (
     Repaid,
     RolledOver,
 )
-from timebank_chain.chain.connection import connect
+from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.event import Event, Place
 from timebank_chain.chain.events import Paid, Transfer
 from timebank_chain.chain.loans import read_pool
@@ -50,22 +50,13 @@ PLAIN = {"transfer in", "transfer out", "transfer to itself", "mint", "burn"}
 WEEKS_RECEIPT = "week"
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
-def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """A life on a chain of this module's own: it is only read here, and no clock of it matters elsewhere."""
-    folder: Path = tmp_path_factory.mktemp(str(request.param))
-    if request.param == "embedded":
-        lived = begin(connect(), folder)
+    with own_chain() as connection:
+        lived = begin(connection, tmp_path_factory.mktemp("life"))
         live(lived)
         yield lived
-        return
-    process, url = start_anvil()
-    try:
-        lived = begin(connect(url), folder)
-        live(lived)
-        yield lived
-    finally:
-        stop(process)
 
 
 def of(life: Life, role: str, chapter: str = "liquidation") -> Statement:
@@ -450,8 +441,8 @@ class TestMissing:
 class TestTheOnlyBorrower:
     """Interest lets a debt grow and not its shares: rounded, all shares can owe less than all the debt."""
 
-    def test_owes_the_whole_debt(self, tmp_path: Path) -> None:
-        life = begin(connect(), tmp_path)
+    def test_owes_the_whole_debt(self, anvil: Connection, tmp_path: Path) -> None:
+        life = begin(anvil, tmp_path)
         timebank, pool = life.world.timebank, life.world.timebank.credit_lending
         member = life.world.address("member1")
         receipt = life.deposit("member1", 10_000_000, WEEK)
@@ -465,8 +456,8 @@ class TestTheOnlyBorrower:
             (loan,) = read_statement(timebank, member, to_block=sent.block_number).loans
             assert loan.owed == pool.debt_of(receipt)
 
-    def test_on_standing(self, tmp_path: Path) -> None:
-        life = begin(connect(), tmp_path)
+    def test_on_standing(self, anvil: Connection, tmp_path: Path) -> None:
+        life = begin(anvil, tmp_path)
         timebank, pool = life.world.timebank, life.world.timebank.credit_lending
         life.world.send("member3", pool.deposit(20_000_000, life.world.address("member3")))
         life.wait(DAY)  # then all of it counts for loans on standing

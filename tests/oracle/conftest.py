@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.chain_fixtures import snapshot
+from tests.chain_fixtures import own_chain, snapshot
 from tests.oracle.owing import Owing, set_owing
 from tests.oracle.stage import HEADER, Stage, set_stage
-from timebank_chain.chain.connection import connect
 from timebank_chain.oracle.state import chain_time
 
 
 @pytest.fixture(scope="session")
-def _deployed_stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stage, Callable[[], None]]:
-    made = set_stage(connect(), tmp_path_factory.mktemp("stage"))
-    return made, snapshot(made.world.connection)
+def _deployed_stage(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Stage, Callable[[], None]]]:
+    with own_chain() as connection:
+        yield set_stage(connection, tmp_path_factory.mktemp("stage")), snapshot(connection)
 
 
 @pytest.fixture
@@ -35,8 +36,9 @@ def stage(_deployed_stage: tuple[Stage, Callable[[], None]], tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def _owing(tmp_path_factory: pytest.TempPathFactory) -> Owing:
-    return set_owing(tmp_path_factory.mktemp("owing"))
+def _owing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owing]:
+    with own_chain() as connection:
+        yield set_owing(connection, tmp_path_factory.mktemp("owing"))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.oracle.stage import EPOCH_MS, Stage, set_stage
 from tests.world import SIGNERS
 from timebank_chain.chain.bank_plan import RiskPlan
 from timebank_chain.chain.claiming import prove_account
-from timebank_chain.chain.connection import connect
+from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.credit_lease import LeaseOffer
 from timebank_chain.chain.lease_offers import sign_offer
 from timebank_chain.oracle.daemon import Did, OracleDaemon
@@ -59,9 +59,9 @@ def tend(daemon: OracleDaemon, ticks: int = 10) -> None:
     raise AssertionError("there is always more to tend")
 
 
-def set_owing(folder: Path) -> Owing:
+def set_owing(connection: Connection, folder: Path) -> Owing:
     """Live through an epoch and a day."""
-    stage = set_stage(connect(), folder)
+    stage = set_stage(connection, folder)
     world, timebank = stage.world, stage.world.timebank
     bank, pool, lease, credit = (
         timebank.time_bank,

@@ -1,4 +1,4 @@
-"""The daemon, tick by tick, against contracts on the embedded chain.
+"""The daemon, tick by tick, against contracts on a chain of their own.
 
 one epoch
 |- nothing is proposed before the epoch and its grace have passed

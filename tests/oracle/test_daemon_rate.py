@@ -1,4 +1,4 @@
-"""The daemon while the rate floats, against contracts on the embedded chain.
+"""The daemon while the rate floats, against contracts on a chain of their own.
 
 several epochs with spending in between
 |- each is valued at the rate its predecessor left, which is the specification's, and it really moves

@@ -1,4 +1,4 @@
-"""Upkeep of the bank, against contracts on the embedded chain.
+"""Upkeep of the bank, against contracts on a chain of their own.
 
 a day without care
 |- everything is done, each once, and logged with what it came to

@@ -231,14 +231,20 @@ def connect(url: str = EMBEDDED) -> Connection:
         )
     # Proof-of-authority chains put more into a block's extra data than web3 accepts by default.
     w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-    # web3 asks for the chain's id before every call, to compare it with one the call may name; ours name
-    # none, and `require_chain` asks before anything is sent. An audit makes half as many requests without.
-    w3.middleware_onion.remove("validation")
+    _ask_for_no_more(w3)
     try:
         chain_id = int(w3.eth.chain_id)
     except (OSError, Web3Exception) as error:
         raise _no_answer(url, error) from error
     return Connection(w3=w3, chain_id=chain_id, url=url, embedded=False)
+
+
+def _ask_for_no_more(w3: Web3) -> None:
+    """Take out of a web3 instance what asks for the chain's id before every call, to compare it with the call's.
+
+    Ours name none, and `require_chain` asks before anything is sent. An audit makes half as many requests.
+    """
+    w3.middleware_onion.remove("validation")
 
 
 def _direct_session(url: str) -> requests.Session | None:
@@ -262,4 +268,7 @@ def _embedded() -> Connection:
     tester = EthereumTester(PyEVMBackend())
     tester.backend.chain.gas_estimator = needed_gas
     w3 = Web3(EthereumTesterProvider(tester))
+    _ask_for_no_more(w3)
+    # web3 asks for all accounts three times before each call that names no sender, to take the first.
+    w3.eth.default_account = w3.eth.accounts[0]
     return Connection(w3=w3, chain_id=int(w3.eth.chain_id), url=EMBEDDED, embedded=True, _tester=tester)

@@ -129,7 +129,7 @@ def resume(
     latest = switch.contract.pauses()
     schema, facts = "timebank.chain.resume/1", {"what": what.value, "pause": latest}
     if not switch.is_paused():
-        leave_alone(f"new {what.value} are not paused", schema=schema, facts=facts, as_json=as_json)
+        leave_alone(f"new {what.value}: not paused", schema=schema, facts=facts, as_json=as_json)
         return
     govern(
         timebank,

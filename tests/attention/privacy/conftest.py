@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.audit.history import History, make_history
-from tests.chain_fixtures import snapshot
+from tests.chain_fixtures import own_chain, snapshot
 from tests.oracle.stage import HEADER, Stage, set_stage
 from timebank_chain.attention.privacy.vault import Vault, make_vault
-from timebank_chain.chain.connection import connect
 from timebank_chain.oracle.state import chain_time
 
 
@@ -31,15 +30,18 @@ def keeper(tmp_path: Path) -> Keeper:
 
 
 @pytest.fixture(scope="session")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """Three epochs on the embedded chain; nobody may change it."""
-    return make_history(connect(), tmp_path_factory.mktemp("lived"))
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """Three epochs on a chain; nobody may change it."""
+    with own_chain() as connection:
+        yield make_history(connection, tmp_path_factory.mktemp("lived"))
 
 
 @pytest.fixture(scope="session")
-def _deployed_stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stage, Callable[[], None]]:
-    made = set_stage(connect(), tmp_path_factory.mktemp("stage"))
-    return made, snapshot(made.world.connection)
+def _deployed_stage(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Stage, Callable[[], None]]]:
+    with own_chain() as connection:
+        yield set_stage(connection, tmp_path_factory.mktemp("stage")), snapshot(connection)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from tests.audit.history import EPOCH_MS, POLICY, START_MS, the_activity, the_policy
+from tests.chain_fixtures import own_chain
 from tests.cli.bank_stage import Ran, run
 from tests.world import World, deploy_world
 from timebank_chain.activity import read_activity, write_activity
@@ -30,7 +32,7 @@ from timebank_chain.attention.privacy.erasure import Erasure, Oracle, erase_pers
 from timebank_chain.attention.privacy.person import Search, export_person, find
 from timebank_chain.attention.privacy.places import places
 from timebank_chain.audit import run_audit
-from timebank_chain.chain.connection import connect
+from timebank_chain.chain.connection import Connection
 from timebank_chain.cli.epoch_holds import records_file
 from timebank_chain.epoch import read_epoch
 from timebank_chain.errors import AttentionError, CheckFailed
@@ -122,8 +124,13 @@ class Held:
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Held:
-    made = Held(deploy_world(connect(), policy=the_policy(), link_delay=600), tmp_path)
+def held(tmp_path: Path) -> Iterator[Held]:
+    with own_chain() as connection:
+        yield held_on(connection, tmp_path)
+
+
+def held_on(connection: Connection, folder: Path) -> Held:
+    made = Held(deploy_world(connection, policy=the_policy(), link_delay=600), folder)
     write_activity(the_activity(), made.activity)
     book = HoldsBook(made.holds, [made.hold(MEMBER, 1)])
     book.save()
