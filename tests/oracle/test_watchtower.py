@@ -138,7 +138,9 @@ def test_every_variant_has_its_cases() -> None:
     }
 
 
-def test_an_honest_epoch_lives(drill: Drill) -> None:
+@pytest.mark.parametrize("ground", ["embedded_ground", pytest.param("anvil_ground", marks=pytest.mark.anvil)])
+def test_an_honest_epoch_lives(request: pytest.FixtureRequest, tmp_path: Path, ground: str) -> None:
+    drill: Drill = request.getfixturevalue(ground)(tmp_path)
     drill.propose_honest()
     last = drill.run(drill.tower())
     assert last.judgement is not None

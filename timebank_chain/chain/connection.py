@@ -240,7 +240,7 @@ def connect(url: str = EMBEDDED) -> Connection:
 
 
 def _ask_for_no_more(w3: Web3) -> None:
-    """Take out of a web3 instance what asks for the chain's id before every call, to compare it with the call's.
+    """Take out of web3 what asks for the chain's id before every call, to compare it with one the call names.
 
     Ours name none, and `require_chain` asks before anything is sent. An audit makes half as many requests.
     """
