@@ -15,11 +15,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from timebank_chain import config
 from timebank_chain.artifacts import artifact_names
-from timebank_chain.cli.main import _assemble, app
+from timebank_chain.cli.main import command_for
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP = {
@@ -38,8 +37,6 @@ def tracked() -> list[str]:
 
 def commands() -> dict[str, str]:
     """Every command with its help text."""
-    if not app.registered_groups:
-        _assemble()
     found: dict[str, str] = {}
 
     def walk(command: object, words: str) -> None:
@@ -50,7 +47,7 @@ def commands() -> dict[str, str]:
         for name, child in children.items():
             walk(child, f"{words} {name}")
 
-    walk(typer.main.get_command(app), "timebank")
+    walk(command_for(), "timebank")
     return found
 
 

@@ -64,8 +64,6 @@ def run(*arguments: object) -> Ran:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["timebank", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.StringIO(""))
-        if main.app.registered_groups:
-            patch.setattr(main, "_assemble", lambda: None)
         with pytest.raises(SystemExit) as ended:
             main.run()
     return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())

@@ -20,15 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from tests.epoch import sample
 from timebank_chain.activity import checksum_address, write_activity
-from timebank_chain.cli import epoch, main
+from timebank_chain.cli import main
 from timebank_chain.epoch import published_numbers, read_epoch
-
-APP = typer.Typer(rich_markup_mode=None)
-APP.add_typer(epoch.app, name="epoch")
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,6 @@ def run(*arguments: object) -> Ran:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["timebank", "epoch", *map(str, arguments)])
-        patch.setattr(main, "app", APP)
-        patch.setattr(main, "_assemble", lambda: None)
         with pytest.raises(SystemExit) as ended:
             main.run()
     return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())

@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from tests.chain_fixtures import free_port
 from tests.published import finalise, identity, propose, publish_next
@@ -60,9 +59,6 @@ from timebank_chain.valuation.policy import load_policy, policy_call, policy_has
 
 pytestmark = pytest.mark.anvil
 
-APP = typer.Typer(rich_markup_mode=None)
-APP.add_typer(chain.app, name="chain")
-APP.add_typer(wallet.app, name="wallet")
 MEMBER, PAYEE, REGISTRAR = (SIGNERS[role].address for role in ("member1", "payee", "registrar"))
 QUORUM = [SIGNERS[f"signer{n}"] for n in range(1, 4)]
 
@@ -88,8 +84,6 @@ def run(*arguments: object, stdin: str = "") -> Ran:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["timebank", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.StringIO(stdin))
-        patch.setattr(main, "app", APP)
-        patch.setattr(main, "_assemble", lambda: None)
         with pytest.raises(SystemExit) as ended:
             main.run()
     return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())

@@ -39,12 +39,6 @@ WORKED = ("--policy", "identity", "--tau", "100s", "--at", "2026-01-01T00:00:10Z
 TOTAL = 269_108_441
 
 
-@pytest.fixture(autouse=True)
-def only_the_nouns_under_test(monkeypatch):
-    # The others load a chain; one test below starts the whole command.
-    monkeypatch.setattr(main, "NOUNS", ("value", "policy", "examples"))
-
-
 @dataclass(frozen=True)
 class Done:
     stdout: str

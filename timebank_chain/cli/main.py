@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -15,15 +17,6 @@ from typer.exceptions import TyperException
 from timebank_chain import __version__
 from timebank_chain.cli.output import print_error
 from timebank_chain.errors import TimebankError, UsageError
-
-app = typer.Typer(
-    name="timebank",
-    help="Recorded activity in, attention credits out, and every step recomputable.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=False,
-)
 
 #: Nouns in the order of the way of the data; each module offers ``app`` (several verbs) or ``command``.
 NOUNS = (
@@ -58,7 +51,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -67,13 +59,32 @@ def _root(
     """Recorded activity in, attention credits out, and every step recomputable."""
 
 
-def _assemble() -> None:
-    for noun in NOUNS:
+def command_for(words: Sequence[str] = ()) -> Callable[..., Any]:
+    """Return the command line some words are meant for: with the noun they begin with, or with all.
+
+    Building all of it takes longer than most commands run.
+    """
+    noun = words[0] if words and words[0] in NOUNS else None
+    return _command(noun)
+
+
+@cache
+def _command(only: str | None) -> Callable[..., Any]:
+    app = typer.Typer(
+        name="timebank",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.callback()(_root)
+    for noun in NOUNS if only is None else (only,):
         module = importlib.import_module(f"timebank_chain.cli.{noun}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=noun)
         else:
             app.command(name=noun)(module.command)
+    return typer.main.get_command(app)
 
 
 def _usage_hint(error: TyperException) -> str:
@@ -88,10 +99,9 @@ def _usage_hint(error: TyperException) -> str:
 
 def run() -> None:
     """Run the command line and exit."""
-    _assemble()
     as_json = "--json" in sys.argv[1:]
     try:
-        code = app(standalone_mode=False)
+        code = command_for(sys.argv[1:])(standalone_mode=False)
     except TimebankError as error:
         print_error(error, as_json=as_json)
         sys.exit(error.exit_code)

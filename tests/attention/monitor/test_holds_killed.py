@@ -16,10 +16,10 @@ erased meanwhile .. both versions lose the name
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,23 +33,29 @@ from timebank_chain.activity import read_activity, record_ids, write_activity
 from timebank_chain.activity.erased import new_erased
 from timebank_chain.attention.monitor.hold_rows import as_entered
 from timebank_chain.attention.monitor.holds import HoldsBook, erase_from_holds, holds_of
+from timebank_chain.cli.main import run
 from timebank_chain.epoch import epoch_folder, published_numbers, read_epoch
 from timebank_chain.errors import AttentionError
 
-#: Runs ``timebank`` and kills it right before so many-th file or folder below a path takes its place.
-KILLED = """
-import os, signal, sys
-below, left = sys.argv.pop(1), int(sys.argv.pop(1))
-def watch(event, arguments):
-    global left
-    if event == "os.rename" and str(arguments[1]).startswith(below):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(watch)
-from timebank_chain.cli.main import run
-run()
-"""
+#: Processes to be killed, forked from one that has imported everything, which takes longer than a build.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
+
+
+def run_and_kill(below: str, left: int, words: list[str], said: str) -> None:
+    """Run ``timebank`` and kill it right before so many-th file or folder below a path takes its place."""
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event == "os.rename" and str(arguments[1]).startswith(below):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    with Path(said).open("w") as sys.stderr:
+        sys.argv = ["timebank", *words]
+        run()
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +83,14 @@ def killed(bench: Bench, at: int, number: int, *words: str) -> bool:
         "epoch", "build", "--activity", bench.file, "--policy", "identity", "--epochs", bench.epochs,
         "--start", start, "--end", start + WEEK_MS, "--epoch", number, *words,
     ]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *map(str, [bench.file.parent, at, *build])],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ,
+    said = bench.file.parent / "said"
+    process = PROCESSES.Process(
+        target=run_and_kill, args=(str(bench.file.parent), at, list(map(str, build)), str(said))
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
+    process.start()
+    process.join(120)
+    assert process.exitcode in (0, -signal.SIGKILL), said.read_text()
+    return process.exitcode != 0
 
 
 def payments(bench: Bench) -> dict[str, list[int]]:

@@ -29,17 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from tests.activity.builders import research_data
 from tests.attention.recommend import planted
 from timebank_chain.attention.recommend import load_recommender, save_recommender
 from timebank_chain.cli import main
-from timebank_chain.cli.attention import recommend
 from timebank_chain.errors import AttentionError
-
-APP = typer.Typer(rich_markup_mode=None)
-APP.add_typer(recommend.app, name="recommend")
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -47,9 +42,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # The entry point without a process for each of many cases.
-        patch.setattr(sys, "argv", ["timebank", "recommend", *map(str, arguments)])
-        patch.setattr(main, "app", APP)
-        patch.setattr(main, "_assemble", lambda: None)
+        patch.setattr(sys, "argv", ["timebank", "attention", "recommend", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main.run()
     return int(ended.value.code or 0), out.getvalue(), err.getvalue()

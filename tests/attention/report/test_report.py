@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from matplotlib.figure import Figure
 
 from tests.attention.monitor.test_suspicion import WEEK_MS, community
@@ -34,15 +33,8 @@ from tests.attention.recommend import planted
 from timebank_chain.activity import write_activity
 from timebank_chain.attention.report import Picture, Section, Table, render
 from timebank_chain.cli import main
-from timebank_chain.cli.attention import experiment, model, recommend, report, suspects
 from timebank_chain.units import format_time
 
-APP = typer.Typer(rich_markup_mode=None)
-APP.add_typer(experiment.app, name="experiment")
-APP.add_typer(model.app, name="model")
-APP.add_typer(recommend.app, name="recommend")
-APP.command(name="report")(report.command)
-APP.command(name="suspects")(suspects.command)
 HOUR_MS = 3_600_000
 START_MS = 1_700_006_400_000
 
@@ -87,9 +79,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # The entry point without a process for each of many cases.
-        patch.setattr(sys, "argv", ["timebank", *map(str, arguments)])
-        patch.setattr(main, "app", APP)
-        patch.setattr(main, "_assemble", lambda: None)
+        patch.setattr(sys, "argv", ["timebank", "attention", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main.run()
     return int(ended.value.code or 0), out.getvalue(), err.getvalue()
