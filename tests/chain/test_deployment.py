@@ -98,15 +98,15 @@ class TestDeploy:
         assert timebank.attention_credit.name() == "Attention Credit"
         assert timebank.attention_credit.symbol() == "ATC"
 
-    def test_governor_who_deploys_stays_admin(self, embedded: Connection) -> None:
+    def test_governor_who_deploys_stays_admin(self, anvil: Connection) -> None:
         own = plan(governor=DEPLOYER.address)
-        timebank = open_timebank(embedded, deploy(embedded, DEPLOYER, own))
+        timebank = open_timebank(anvil, deploy(anvil, DEPLOYER, own))
         assert timebank.access_manager.has_role(ADMIN_ROLE, DEPLOYER.address) == Membership(True, 600)
-        assert all(check.ok for check in verify_deployment(embedded, timebank.deployment))
+        assert all(check.ok for check in verify_deployment(anvil, timebank.deployment))
 
-    def test_manifest_reads_as_it_was_made(self, embedded: Connection, tmp_path: Path) -> None:
+    def test_manifest_reads_as_it_was_made(self, anvil: Connection, tmp_path: Path) -> None:
         path = tmp_path / "deployments" / "deployment.json"
-        made = deploy(embedded, DEPLOYER, plan(), path)
+        made = deploy(anvil, DEPLOYER, plan(), path)
         assert load_deployment(path) == made
         document = json.loads(path.read_text())
         assert document["schema"] == "timebank.deployment/1"
@@ -130,10 +130,10 @@ class _Interrupted(Exception):
 class TestResume:
     @pytest.mark.parametrize("after", range(1, TRANSACTIONS + 1))
     def test_goes_on_after_each_transaction(
-        self, embedded: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+        self, anvil: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
     ) -> None:
         """The process dies right after its ``after``-th transaction was broadcast, before anybody waits."""
-        self.die_and_go_on(embedded, tmp_path / "deployment.json", monkeypatch, after)
+        self.die_and_go_on(anvil, tmp_path / "deployment.json", monkeypatch, after)
 
     def test_goes_on_over_json_rpc(
         self, anvil: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -165,7 +165,7 @@ class TestResume:
 
     @pytest.mark.parametrize("before", range(1, TRANSACTIONS + 1))
     def test_sends_the_very_same_transaction_when_it_died_before_sending(
-        self, embedded: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+        self, anvil: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
     ) -> None:
         path = tmp_path / "deployment.json"
         broadcasts = 0
@@ -180,15 +180,15 @@ class TestResume:
 
         monkeypatch.setattr(deployment_module, "broadcast", dying)
         with pytest.raises(_Interrupted):
-            deploy(embedded, DEPLOYER, plan(), path)
+            deploy(anvil, DEPLOYER, plan(), path)
         noted = list(json.loads(path.read_text())["steps"].values())[-1]["transaction"]
         monkeypatch.setattr(deployment_module, "broadcast", real)
-        deploy(embedded, DEPLOYER, plan(), path)
-        assert sent_by_deployer(embedded) == TRANSACTIONS
-        assert embedded.w3.eth.get_transaction_receipt(noted)["status"] == 1
+        deploy(anvil, DEPLOYER, plan(), path)
+        assert sent_by_deployer(anvil) == TRANSACTIONS
+        assert anvil.w3.eth.get_transaction_receipt(noted)["status"] == 1
 
     def test_sends_a_fresh_one_when_the_nonce_went_elsewhere(
-        self, embedded: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, anvil: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / "deployment.json"
 
@@ -198,34 +198,34 @@ class TestResume:
         real = deployment_module.broadcast
         monkeypatch.setattr(deployment_module, "broadcast", dying)
         with pytest.raises(_Interrupted):
-            deploy(embedded, DEPLOYER, plan(), path)
+            deploy(anvil, DEPLOYER, plan(), path)
         monkeypatch.setattr(deployment_module, "broadcast", real)
         from timebank_chain.chain.transactions import Call, send
 
-        send(embedded, DEPLOYER, Call("coin", "transfer", SIGNERS["payee"].address, b"", value=1))
-        made = deploy(embedded, DEPLOYER, plan(), path)
-        assert sent_by_deployer(embedded) == TRANSACTIONS + 1
-        assert all(check.ok for check in verify_deployment(embedded, made))
+        send(anvil, DEPLOYER, Call("coin", "transfer", SIGNERS["payee"].address, b"", value=1))
+        made = deploy(anvil, DEPLOYER, plan(), path)
+        assert sent_by_deployer(anvil) == TRANSACTIONS + 1
+        assert all(check.ok for check in verify_deployment(anvil, made))
 
-    def test_other_options_are_refused(self, embedded: Connection, tmp_path: Path) -> None:
+    def test_other_options_are_refused(self, anvil: Connection, tmp_path: Path) -> None:
         path = tmp_path / "deployment.json"
-        deploy(embedded, DEPLOYER, plan(), path)
+        deploy(anvil, DEPLOYER, plan(), path)
         with pytest.raises(DeploymentError, match="feeBps is 50 there, 60 here"):
-            deploy(embedded, DEPLOYER, plan(fee_bps=60), path)
+            deploy(anvil, DEPLOYER, plan(fee_bps=60), path)
         with pytest.raises(DeploymentError, match="another deployer"):
-            deploy(embedded, SIGNERS["stranger"], plan(), path)
+            deploy(anvil, SIGNERS["stranger"], plan(), path)
         document = json.loads(path.read_text())
         path.write_text(json.dumps(document | {"chainId": 5}))
         with pytest.raises(DeploymentError, match="another chain"):
-            deploy(embedded, DEPLOYER, plan(), path)
+            deploy(anvil, DEPLOYER, plan(), path)
 
-    def test_reset_chain_is_noticed(self, tmp_path: Path, embedded: Connection) -> None:
+    def test_reset_chain_is_noticed(self, tmp_path: Path, anvil: Connection) -> None:
         path = tmp_path / "deployment.json"
-        back = snapshot(embedded)
-        deploy(embedded, DEPLOYER, plan(), path)
+        back = snapshot(anvil)
+        deploy(anvil, DEPLOYER, plan(), path)
         back()
         with pytest.raises(DeploymentError, match="was the chain reset"):
-            deploy(embedded, DEPLOYER, plan(), path)
+            deploy(anvil, DEPLOYER, plan(), path)
 
 
 @pytest.mark.parametrize(
@@ -326,32 +326,32 @@ class TestVerify:
         failed = self.failed(world, changed(world, "CreditPayments", creation_transaction=b"\x01" * 32))
         assert failed == ["creation of CreditPayments"]
 
-    def test_parts_of_another_system(self, embedded: Connection) -> None:
+    def test_parts_of_another_system(self, anvil: Connection) -> None:
         """A genuine FeePool, but another deployment's: only the links tell."""
-        first = deploy(embedded, DEPLOYER, plan())
-        second = deploy(embedded, DEPLOYER, plan())
+        first = deploy(anvil, DEPLOYER, plan())
+        second = deploy(anvil, DEPLOYER, plan())
         mixed = replace(first, contracts={**first.contracts, "FeePool": second.contracts["FeePool"]})
-        failed = [check for check in verify_deployment(embedded, mixed) if not check.ok]
+        failed = [check for check in verify_deployment(anvil, mixed) if not check.ok]
         assert {check.name for check in failed} >= {"links"}
         assert "FeePool" in next(check.detail for check in failed if check.name == "links")
 
-    def test_changed_function_role(self, embedded: Connection) -> None:
-        made = deploy(embedded, DEPLOYER, plan(governor=DEPLOYER.address, governance_delay=0))
-        timebank = open_timebank(embedded, made)
+    def test_changed_function_role(self, anvil: Connection) -> None:
+        made = deploy(anvil, DEPLOYER, plan(governor=DEPLOYER.address, governance_delay=0))
+        timebank = open_timebank(anvil, made)
         public = (1 << 64) - 1
         call = timebank.access_manager.set_function_role(
             timebank.rate_oracle.address, [timebank.rate_oracle.set_rate(1).data[:4]], public
         )
         timebank.send(DEPLOYER, call)
-        failed = [check for check in verify_deployment(embedded, made) if not check.ok]
+        failed = [check for check in verify_deployment(anvil, made) if not check.ok]
         assert [check.name for check in failed] == ["function roles"]
         assert "RateOracle.setRate" in failed[0].detail
 
-    def test_deployer_who_is_admin_again(self, embedded: Connection) -> None:
+    def test_deployer_who_is_admin_again(self, anvil: Connection) -> None:
         """Planned as handed over, but the deployer holds admin: as if the last step had been left out."""
-        made = deploy(embedded, DEPLOYER, plan(governor=DEPLOYER.address))
+        made = deploy(anvil, DEPLOYER, plan(governor=DEPLOYER.address))
         pretended = replace(made, plan=replace(made.plan, governor=SIGNERS["governor"].address))
-        failed = [check.name for check in verify_deployment(embedded, pretended) if not check.ok]
+        failed = [check.name for check in verify_deployment(anvil, pretended) if not check.ok]
         assert failed == ["members", "admin"]
 
 

@@ -76,6 +76,7 @@ def test_overdue_orders_are_moved_on(owing: Stage) -> None:
     world.send("member2", world.timebank.attention_credit.approve(escrow.address, 50_000))
     for _ in range(3):
         world.send("member2", escrow.place_order(1, proposal))
+    world.connection.advance_time(1)  # what is overdue for longer is moved first
     world.send("member1", escrow.accept(1, 1))
     world.send("member1", escrow.deliver(1, bytes(32)))
     world.send("member2", escrow.cancel(3))
