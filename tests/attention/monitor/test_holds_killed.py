@@ -58,6 +58,15 @@ def run_and_kill(below: str, left: int, words: list[str], said: str) -> None:
         run()
 
 
+def killed_at(below: Path, at: int, *words: object, said: Path) -> bool:
+    """Run a command in a process that is killed; tell whether it was, or came to its end."""
+    process = PROCESSES.Process(target=run_and_kill, args=(str(below), at, list(map(str, words)), str(said)))
+    process.start()
+    process.join(120)
+    assert process.exitcode in (0, -signal.SIGKILL), said.read_text()
+    return process.exitcode != 0
+
+
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three epochs built, acts of six."""
@@ -83,14 +92,7 @@ def killed(bench: Bench, at: int, number: int, *words: str) -> bool:
         "epoch", "build", "--activity", bench.file, "--policy", "identity", "--epochs", bench.epochs,
         "--start", start, "--end", start + WEEK_MS, "--epoch", number, *words,
     ]  # fmt: skip
-    said = bench.file.parent / "said"
-    process = PROCESSES.Process(
-        target=run_and_kill, args=(str(bench.file.parent), at, list(map(str, build)), str(said))
-    )
-    process.start()
-    process.join(120)
-    assert process.exitcode in (0, -signal.SIGKILL), said.read_text()
-    return process.exitcode != 0
+    return killed_at(bench.file.parent, at, *build, said=bench.file.parent / "said")
 
 
 def payments(bench: Bench) -> dict[str, list[int]]:

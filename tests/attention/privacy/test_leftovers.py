@@ -11,14 +11,11 @@ nothing else ...... of whom a leftover alone tells nothing is known, and it stay
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.attention.monitor.test_holds_killed import KILLED
+from tests.attention.monitor.test_holds_killed import killed_at
 from tests.attention.privacy.test_member_tables import ADA
 from timebank_chain.attention.monitor.hold import Hold
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path, locked
@@ -54,10 +51,7 @@ class Place:
         """Kill ``attention release`` before the file takes its place; return what it leaves."""
         holds = default_path(self.epochs)
         words = ("attention", "release", ADA, "--reason", "a person", "--epochs", self.epochs)
-        ran = subprocess.run(
-            [sys.executable, "-c", KILLED, holds, "1", *words], check=False, capture_output=True
-        )
-        assert ran.returncode == -signal.SIGKILL, ran.stderr
+        assert killed_at(holds, 1, *words, said=self.data.parent / "said")
         (part,) = holds.parent.glob(".*.part")
         assert ADA in part.read_text()
         return part

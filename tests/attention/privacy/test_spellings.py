@@ -7,6 +7,7 @@ tables ............ CSV, JSON lines, Parquet, JSON documents: exit code 3, rows 
 our own ........... members, aliases, rejects and feeds: told of too
 other encodings ... UTF-16 with a named column is refused, GBK and Latin-1 cells are told of or found
 rounded floats .... a float32 that may stand for several integers is of a kind no id is compared with
+keys and rows ...... an id that is a key of a document, or fills a cell of a row of nobody, is told of
 nobody known ...... exit code 3 where nobody can tell, 1 where it is certain; nothing is changed
 """
 
@@ -33,7 +34,9 @@ SAME = [
     "4,711", "4.711", "4 711", "4\u00a0711", "4\u202f711", "4'711", "4_711", "4.711e3", "4.711E+03",
     "47110e-1", "04711", "+4711", "4711,0", "4711.000", "'4711",
     "\uff14\uff17\uff11\uff11", "\u0664\u0667\u0661\u0661",
-    "#4711", "4711;4712", "12,4711", "no 04711!", "https://example.org/users/4711", "acct:4711",
+    "#4711", "No.4711", "$4711", "4711-4712", "4711\u00b74712", "4711%2C4712",
+    "id_4711", "4711\u200b", "4711;4712", "12,4711", "no 04711!", "https://example.org/users/4711",
+    "acct:4711",
 ]  # fmt: skip
 OTHERS = [
     "4711.5",
@@ -72,6 +75,12 @@ def test_it_is_another(cell: str) -> None:
         ("Ben", "ben", True),
         ("ben, cy", "ben", True),
         ("Ben Lee", "ben", True),
+        ("ben%20", "ben", True),
+        ("user-ben", "ben", True),
+        ("\u738b\u4f1f\u3001\u674e\u5a1c", "\u738b\u4f1f", True),
+        ("\u201c\u738b\u4f1f\u201d", "\u738b\u4f1f", True),
+        ("\u738b \u4f1f", "\u738b\u4f1f", True),
+        ("\u738b\u4f1f\u660e", "\u738b\u4f1f", False),
         ("benny", "ben", False),
         ("9" * 70, "9", False),
         ("1e999", "9" * 300, False),
@@ -162,6 +171,44 @@ def test_short_names_in_other_encodings_are_told_of(folder: Path, name: str, enc
     path.write_bytes(f"badge,n\n{name},1\n".encode(encoding))
     result = erase(search_in(folder, {"t.csv": "badge"}), folder, name)
     assert not result.proved and "text that is no UTF-8" in result.unclear[str(path)]
+
+
+@pytest.mark.parametrize("feed", [True, False])
+def test_a_name_in_gbk_that_is_valid_utf_8_is_told_of(folder: Path, feed: bool) -> None:
+    name = "\u90d1\u4f1f"
+    name.encode("gbk").decode("utf-8")
+    known(folder, name)
+    path = folder / "t.csv"
+    text = (
+        "id,member,domain,occurred,interaction,originality,engagement\ne1,{},web,2026-01-01T00:00:00Z,1,1,1\n"
+    )
+    path.write_bytes((text if feed else "member,n\n{},1\n").format(name).encode("gbk"))
+    assert "may be the id in another writing" in erase(search_in(folder), folder, name).unclear[str(path)]
+
+
+def test_a_header_that_is_no_utf_8_is_refused(folder: Path) -> None:
+    known(folder, "4711")
+    (folder / "t.csv").write_bytes("\u6210\u5458,n\n4711,1\n".encode("gbk"))
+    with pytest.raises(AttentionError, match="no UTF-8") as caught:
+        erase(search_in(folder, {"t.csv": "\u6210\u5458"}), folder, "4711")
+    assert "save the table as UTF-8" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "document", [{"ben": {"n": 5}, "ada": {"n": 1}}, {"rows": [{"member": "ada", "ben": 1}]}]
+)
+def test_an_id_that_is_a_key_is_told_of(folder: Path, document: object) -> None:
+    known(folder, "ben")
+    path = folder / "d.json"
+    path.write_text(json.dumps(document))
+    assert erase(search_in(folder), folder, "ben").unclear == {str(path): "the id is a key"}
+
+
+def test_a_row_of_nobody_that_holds_the_id_is_told_of(folder: Path) -> None:
+    known(folder, "ben")
+    path = folder / "t.csv"
+    path.write_text("member,who,n\n,ben,1\nada,eve,2\n")
+    assert "the id fills cells of who" in erase(search_in(folder), folder, "ben").unclear[str(path)]
 
 
 @pytest.mark.parametrize(

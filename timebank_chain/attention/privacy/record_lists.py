@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,8 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
             why = f"of {len(unknown):,} records nobody could tell whose they are"
         elif any(cell.removeprefix("mailto:") in whose.names for cell in cells_of(document.rest)):
             why = "the id stands where no list of records is"
+        elif any(key in whose.names for key in _keys_of(document.whole)):
+            why = "the id is a key"
         why = "; ".join(filter(None, (why, doubts.told("names"))))
     if not theirs and not redacted:
         return WithoutRecords(unclear=why)
@@ -153,6 +155,14 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
     if is_packed(path):
         content = gzip.compress(content, mtime=0)
     return WithoutRecords(content, tuple(theirs), redacted, why)
+
+
+def _keys_of(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from value
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _keys_of(inner)
 
 
 class _Document:
@@ -176,7 +186,7 @@ class _Document:
         self._column, self._text = column, text
         begin = 1 if text.startswith(_BOM) else 0
         # Checked whole, once: what follows may take its syntax for granted.
-        parse_json(text[begin:])
+        self.whole = parse_json(text[begin:])
         self._decode = json.JSONDecoder().raw_decode
         self._value(self._skip(begin))
 

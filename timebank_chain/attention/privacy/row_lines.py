@@ -32,6 +32,7 @@ from timebank_chain.attention.privacy.member_tables import (
     read_keys,
     unread,
 )
+from timebank_chain.attention.privacy.spellings import has_foreign_bytes
 from timebank_chain.documents import parse_json
 from timebank_chain.errors import ActivityError, AttentionError
 
@@ -43,6 +44,7 @@ _TABBED = frozenset({".tsv", ".tab"})
 _DELIMITERS = ",;\t|"
 
 _BOM = b"\xef\xbb\xbf"
+_AS_UTF8 = "save the table as UTF-8, then erase again"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _GZIP = b"\x1f\x8b"
 
@@ -110,13 +112,15 @@ def csv_line_rows(
         raise AttentionError(
             "it is UTF-16 or UTF-32, in which no column is found",
             where=str(path),
-            hint="save the table as UTF-8, then erase again",
+            hint=_AS_UTF8,
         )
     delimiter = delimiter_of(begin.removeprefix(_BOM).decode("utf-8", "surrogateescape"), path)
     lines = chain([begin] if begin else [], lines)
     reader = csv.reader(text(), delimiter=delimiter, strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
+        if column and column not in header and any(map(has_foreign_bytes, header)):
+            raise AttentionError("its header is no UTF-8", where=str(path), hint=_AS_UTF8)
         yield LineRow(taken[:])
         taken.clear()
         first = False

@@ -48,7 +48,13 @@ from timebank_chain.attention.privacy.row_lines import (
     row_suffix,
     rules_for,
 )
-from timebank_chain.attention.privacy.spellings import Doubts, equals, has_foreign_bytes, may_be
+from timebank_chain.attention.privacy.spellings import (
+    Doubts,
+    equals,
+    has_foreign_bytes,
+    in_other_encodings,
+    may_be,
+)
 from timebank_chain.attention.privacy.traces import distinctive
 from timebank_chain.errors import AttentionError
 from timebank_chain.oracle.journal import FeedMark
@@ -125,7 +131,15 @@ class Whose:
 
     def may_be_called(self, text: str) -> bool:
         """Tell whether a cell may be, in another writing, a name that cannot be looked for in text."""
-        return may_be(text, self.names - self.searchable)
+        return self.is_coded(text) or may_be(text, self.names - self.searchable)
+
+    def is_coded(self, text: str) -> bool:
+        """Tell whether a cell is one of the names in another encoding than UTF-8, as which it was read."""
+        return text.strip() in self._coded
+
+    @cached_property
+    def _coded(self) -> frozenset[str]:
+        return frozenset().union(*map(in_other_encodings, self.names)) - self.names
 
     def redacted(self, text: str) -> str:
         """Return a text without the member's names."""
@@ -227,13 +241,13 @@ def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column
             for name in filter(whose.may_be_called, _actors(record)):
                 doubts.add(name)
             continue
-        if isinstance(record.member, str):
+        if isinstance(record.member, str) and record.member.strip():
             if not whose.is_latin and has_foreign_bytes(record.member):
                 strange += 1
                 kinds.add("text that is no UTF-8")
             elif record.refused != FOREIGN:
                 # Feeds of ours are read by character: only a number is likely to have been another one.
-                if equals(record.member, whose.names):
+                if whose.is_coded(record.member) or equals(record.member, whose.names):
                     ours.add(record.member)
             elif whose.may_be_called(record.member):
                 doubts.add(record.member)
@@ -438,7 +452,7 @@ def _parquet_rows(
     import pyarrow.parquet as pq
 
     # From where on a float of so few bits stands for several integers.
-    exact = {pa.float16(): 2.0**11, pa.float32(): 2.0**24}
+    exact = {pa.float16(): (2.0**11, np.float16), pa.float32(): (2.0**24, np.float32)}
     try:
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != "salt"]
@@ -449,13 +463,13 @@ def _parquet_rows(
                 else [name for name in columns if name not in rules.columns()]
             )
             line = 0
-            short = [(one.name, exact[one.type]) for one in file.schema_arrow if one.type in exact]
+            short = [(one.name, *exact[one.type]) for one in file.schema_arrow if one.type in exact]
             for batch in file.iter_batches(batch_size=8_192, columns=columns):
                 for row in batch.to_pylist():
                     line += 1
-                    for name, least in short:
+                    for name, least, rounded in short:
                         if row[name] is not None and abs(row[name]) >= least:
-                            row[name] = np.float32(row[name])  # which says no id
+                            row[name] = rounded(row[name])  # which says no id
                     if rules is None:
                         yield foreign_record(row, str(path), line, column), free
                     else:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 #: Digits in groups, with what may part them or begin a fraction; then an exponent.
@@ -23,12 +24,26 @@ _NUMBER = re.compile(r"([+-]?)([0-9][0-9.,'’_\s٬٫]*)(?:[eE]([+-]?[0-9]{1,3})
 _PARTS = re.compile(r"[^0-9]")
 #: A fraction cannot be two ids in a list, as ``12,4711`` can.
 _FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
-#: What parts words: spaces, marks of lists, of quotes and of addresses.
-_BETWEEN = re.compile(r"[\s,;|:/\\\"'`()\[\]{}<>#&=+*]+")
-_AROUND = ".!?@-_"
+#: What parts words: spaces and marks of every kind.
+_BETWEEN = re.compile(r"[\W_]+")
 #: Longer cells are looked into for words alone.
 _LONGEST = 64
 _MOST_SHOWN = 3
+#: Of texts that are neither UTF-8 nor wide: Chinese, Japanese, Korean, and the alphabets of Europe.
+ENCODINGS = (
+    "gb18030",
+    "big5hkscs",
+    "shift_jis",
+    "euc_jp",
+    "euc_kr",
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "koi8_r",
+    "mac_roman",
+)
 #: What `surrogateescape` makes of bytes that are no UTF-8.
 _FOREIGN_BYTES = re.compile("[\udc80-\udcff]")
 
@@ -50,10 +65,11 @@ def may_be(cell: str, names: Iterable[str]) -> bool:
     >>> may_be("1.23457E+11", ["123456789012"])
     True
     """
-    text = _digits_in_latin(cell.strip())
+    text = _plain(cell)
     if _FRACTION.fullmatch(text):
         return equals(text, names)
-    words = {word.strip(_AROUND) for word in _BETWEEN.split(text.casefold())}
+    folded = text.casefold()
+    words = {*_BETWEEN.split(folded), "".join(folded.split())}
     if any(name.casefold() in words for name in names):
         return True
     return any(equals(one, names) for one in {text, *words})
@@ -61,7 +77,7 @@ def may_be(cell: str, names: Iterable[str]) -> bool:
 
 def equals(cell: str, names: Iterable[str]) -> bool:
     """Tell whether a cell as a whole is a number that one of some ids is, however it is written."""
-    text = _digits_in_latin(cell.strip())
+    text = _plain(cell)
     return any(_equal(text, int(name)) for name in names if name.isdecimal())
 
 
@@ -92,11 +108,26 @@ class Doubts:
         return f"{self.count:,} {where} may be the id in another writing ({cells}{more}): erase that one too"
 
 
-def _digits_in_latin(text: str) -> str:
-    if text.isascii():
+def in_other_encodings(name: str) -> frozenset[str]:
+    """Return what a name written in the encodings before UTF-8 looks like where it is read as UTF-8.
+
+    Two Chinese characters in GBK now and then are valid UTF-8, of other letters.
+    """
+    found = set()
+    for encoding in () if name.isascii() else ENCODINGS:
+        with suppress(UnicodeEncodeError):
+            found.add(name.encode(encoding).decode("utf-8", "surrogateescape"))
+    return frozenset(found)
+
+
+def _plain(text: str) -> str:
+    """Return a text in its compatible form, digits in Latin, without what is not seen."""
+    text = text.strip()
+    if text.isascii() and text.isprintable():
         return text
     normal = unicodedata.normalize("NFKC", text)
-    return "".join(one if (digit := unicodedata.decimal(one, None)) is None else str(digit) for one in normal)
+    seen = (one for one in normal if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf"))
+    return "".join(one if (digit := unicodedata.decimal(one, None)) is None else str(digit) for one in seen)
 
 
 def _equal(text: str, number: int) -> bool:
@@ -117,4 +148,4 @@ def _shows(digits: int, power: int, number: int) -> bool:
     unit: int = 10 ** abs(power)
     if power <= 0:
         return digits == number * unit
-    return digits == (2 * number + unit) // (2 * unit)
+    return 2 * abs(digits * unit - number) <= unit

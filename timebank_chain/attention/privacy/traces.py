@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from timebank_chain.activity.erased import Erased
+from timebank_chain.attention.privacy.spellings import ENCODINGS
 
 _BLOCK = 4 << 20
 _MOST_NEEDLES = 400
@@ -57,21 +58,6 @@ _BYTE_ORDER = (b"\xff\xfe", b"\xfe\xff")
 _WIDE = (
     *((at, f"utf-16-{end}") for at in (0, 1) for end in ("le", "be")),
     *((at, "utf-32-le") for at in (0, 1, 2, 3)),
-)
-#: Of texts that are neither UTF-8 nor wide: Chinese, Japanese, Korean, and the alphabets of Europe.
-_ENCODINGS = (
-    "gb18030",
-    "big5hkscs",
-    "shift_jis",
-    "euc_jp",
-    "euc_kr",
-    "cp1250",
-    "cp1251",
-    "cp1252",
-    "cp1253",
-    "cp1254",
-    "koi8_r",
-    "mac_roman",
 )
 _ENDS = ".,:;!?/\\ "
 
@@ -355,7 +341,7 @@ def _coded(needles: list[str]) -> re.Pattern[bytes] | None:
     found = set()
     for text in needles:
         for written in {text, text.lower(), text.upper(), text.title()}:
-            for encoding in () if text.isascii() else _ENCODINGS:
+            for encoding in () if text.isascii() else ENCODINGS:
                 with suppress(UnicodeEncodeError):
                     found.add(written.encode(encoding))
     found -= {text.encode() for text in needles}

@@ -307,8 +307,8 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         )
     if not result.searched:
         console.print(
-            "mind: an id this short, or all digits, cannot be looked for in free text or office files; "
-            "read these yourself",
+            "mind: an id this short, or all digits, cannot be looked for in free text, in other columns than "
+            "the member's or in office files; read these yourself",
             markup=False,
         )
     if result.guessable:
@@ -331,5 +331,5 @@ def _print_erasure(result: Erasure, dry_run: bool) -> None:
         print_table("NOT PROVED", ["file", "why something may be left"], list(result.unclear.items()))
         say(
             "name the column that holds members: --member-column FILE=NAME, or FILE= where nobody is in it; "
-            "erase what else they are called; look through the others yourself"
+            "erase what else they are called; look through the others, edit what is theirs, and erase again"
         )
