@@ -84,6 +84,7 @@ def test_it_is_another(cell: str) -> None:
         ("benny", "ben", False),
         ("9" * 70, "9", False),
         ("1e999", "9" * 300, False),
+        ("7", "9" * 5_000, False),
     ],
 )
 def test_rounded_values_and_words(cell: str, name: str, told: bool) -> None:

@@ -131,7 +131,7 @@ class Whose:
 
     def may_be_called(self, text: str) -> bool:
         """Tell whether a cell may be, in another writing, a name that cannot be looked for in text."""
-        return self.is_coded(text) or may_be(text, self.names - self.searchable)
+        return self.is_coded(text) or (not self.distinctive and may_be(text, self.names - self.searchable))
 
     def is_coded(self, text: str) -> bool:
         """Tell whether a cell is one of the names in another encoding than UTF-8, as which it was read."""

@@ -26,8 +26,8 @@ _PARTS = re.compile(r"[^0-9]")
 _FRACTION = re.compile(r"[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
 #: What parts words: spaces and marks of every kind.
 _BETWEEN = re.compile(r"[\W_]+")
-#: Longer cells are looked into for words alone.
-_LONGEST = 64
+#: Longer cells are looked into for words alone; an exponent may add a thousand digits, longer ids equal none.
+_LONGEST, _MOST_DIGITS = 64, 1_100
 _MOST_SHOWN = 3
 #: Of texts that are neither UTF-8 nor wide: Chinese, Japanese, Korean, and the alphabets of Europe.
 ENCODINGS = (
@@ -78,7 +78,8 @@ def may_be(cell: str, names: Iterable[str]) -> bool:
 def equals(cell: str, names: Iterable[str]) -> bool:
     """Tell whether a cell as a whole is a number that one of some ids is, however it is written."""
     text = _plain(cell)
-    return any(_equal(text, int(name)) for name in names if name.isdecimal())
+    numbers = (int(name) for name in names if name.isdecimal() and len(name) <= _MOST_DIGITS)
+    return any(_equal(text, number) for number in numbers)
 
 
 def has_foreign_bytes(cell: str) -> bool:
