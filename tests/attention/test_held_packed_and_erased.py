@@ -22,12 +22,11 @@ from pathlib import Path
 import pytest
 
 from tests.audit.history import EPOCH_MS, POLICY, START_MS, WINDOW_MS, the_policy
-from tests.chain_fixtures import start_anvil, stop
+from tests.chain_fixtures import own_anvil
 from tests.cli.bank_stage import Ran, run
 from tests.world import World, deploy_world
 from timebank_chain.attention.monitor.holds import HoldsBook, default_path
 from timebank_chain.attention.privacy.vault import make_vault
-from timebank_chain.chain.connection import connect
 from timebank_chain.epoch import read_epoch
 
 pytestmark = pytest.mark.anvil
@@ -141,11 +140,8 @@ def fine(*arguments: object) -> Ran:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    node, url = start_anvil()
-    try:
-        yield deploy_world(connect(url), policy=the_policy(), link_delay=600)
-    finally:
-        stop(node)
+    with own_anvil() as connection:
+        yield deploy_world(connection, policy=the_policy(), link_delay=600)
 
 
 def test_held_released_and_erased_with_everything_signed_and_audited(world: World, tmp_path: Path) -> None:

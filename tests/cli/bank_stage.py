@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.chain_fixtures import snapshot, start_anvil, stop
+from tests.chain_fixtures import own_anvil, snapshot
 from tests.published import EPOCH_MS, finalise, identity, propose, publish_next
 from tests.world import SIGNERS, World, deploy_world
-from timebank_chain.chain.connection import Connection, connect
+from timebank_chain.chain.connection import Connection
 from timebank_chain.chain.keystore import KeystoreWallets
 from timebank_chain.cli import main
 from timebank_chain.config import (
@@ -157,9 +157,7 @@ def _enter(stage: Stage, patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def set_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Callable[[], None]]]:
     """The stage as it is set, and what goes back to it, the chain's clock with it."""
-    process, url = start_anvil()
-    try:
-        connection = connect(url)
+    with own_anvil() as connection:
         made = _set_up(tmp_path_factory.mktemp("bank-stage"), connection)
         state, began = snapshot(connection), connection.timestamp()
 
@@ -170,8 +168,6 @@ def set_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage,
             assert "error" not in answer
 
         yield made, back
-    finally:
-        stop(process)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ _DELIMITERS = ",;\t|"
 
 _BOM = b"\xef\xbb\xbf"
 _AS_UTF8 = "save the table as UTF-8, then erase again"
-_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _GZIP = b"\x1f\x8b"
 
 
@@ -108,7 +108,7 @@ def csv_line_rows(
 
     first = True
     begin = next(lines, b"")
-    if column and begin.startswith(_WIDE):
+    if column and begin.startswith(_WIDE_MARKS):
         raise AttentionError(
             "it is UTF-16 or UTF-32, in which no column is found",
             where=str(path),
