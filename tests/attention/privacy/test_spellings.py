@@ -196,7 +196,12 @@ def test_a_header_that_is_no_utf_8_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [{"ben": {"n": 5}, "ada": {"n": 1}}, {"rows": [{"member": "ada", "ben": 1}]}]
+    "document",
+    [
+        {"ben": {"n": 5}, "ada": {"n": 1}},
+        {"u": {"Ben": {"n": 5}}},
+        {"rows": [{"member": "ada", "ben": 1}]},
+    ],
 )
 def test_an_id_that_is_a_key_is_told_of(folder: Path, document: object) -> None:
     known(folder, "ben")
@@ -205,11 +210,13 @@ def test_an_id_that_is_a_key_is_told_of(folder: Path, document: object) -> None:
     assert erase(search_in(folder), folder, "ben").unclear == {str(path): "the id is a key"}
 
 
-def test_a_row_of_nobody_that_holds_the_id_is_told_of(folder: Path) -> None:
-    known(folder, "ben")
+@pytest.mark.parametrize(("name", "row"), [("ben", ",ben,1"), ("ben", " ,Ben,1"), ("4711", ",04711,1")])
+def test_a_row_of_nobody_that_holds_the_id_is_told_of(folder: Path, name: str, row: str) -> None:
+    known(folder, name)
     path = folder / "t.csv"
-    path.write_text("member,who,n\n,ben,1\nada,eve,2\n")
-    assert "the id fills cells of who" in erase(search_in(folder), folder, "ben").unclear[str(path)]
+    path.write_text(f"member,who,n\n{row}\nada,eve,2\n")
+    why = "no member's column is known of 1 rows; the id fills cells of who"
+    assert erase(search_in(folder), folder, name).unclear == {str(path): why}
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def without_records(path: Path, whose: Whose, column: str | None = None) -> With
             why = f"of {len(unknown):,} records nobody could tell whose they are"
         elif any(cell.removeprefix("mailto:") in whose.names for cell in cells_of(document.rest)):
             why = "the id stands where no list of records is"
-        elif any(key in whose.names for key in _keys_of(document.whole)):
+        elif any(map(whose.fills, _keys_of(document.whole))):
             why = "the id is a key"
         why = "; ".join(filter(None, (why, doubts.told("names"))))
     if not theirs and not redacted:

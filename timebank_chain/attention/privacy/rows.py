@@ -129,6 +129,14 @@ class Whose:
         """Tell whether a cell is one of the names, also as a whole number that became a float."""
         return text in self.names or whole_number(text) in self.names
 
+    def fills(self, text: str) -> bool:
+        """Tell whether a text as a whole is one of the names, in any capitals or writing of a number."""
+        return self.is_called(text) or text.casefold() in self._folded or equals(text, self.names)
+
+    @cached_property
+    def _folded(self) -> frozenset[str]:
+        return frozenset(map(str.casefold, self.names))
+
     def may_be_called(self, text: str) -> bool:
         """Tell whether a cell may be, in another writing, a name that cannot be looked for in text."""
         return self.is_coded(text) or (not self.distinctive and may_be(text, self.names - self.searchable))
@@ -262,7 +270,7 @@ def unclear_rows(path: Path, mapping: ColumnMapping | None, whose: Whose, column
             continue
         if whose.distinctive:
             continue
-        named = [name for name, cell in row.items() if any(map(whose.is_called, cells_of([cell])))]
+        named = [name for name, cell in row.items() if any(map(whose.fills, cells_of([cell])))]
         if record.refused != FOREIGN:
             damaged += any(map(whose.is_called, cells_of(record.original)))
         elif (column or MEMBER) not in row or named:
@@ -286,7 +294,9 @@ def _actors(record: RawRecord) -> frozenset[str]:
 
 def _is_blank(cell: object) -> bool:
     """Tell whether a cell is nobody's: empty, or no number where all are numbers."""
-    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+    if isinstance(cell, str):
+        return not cell.strip()
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def without(
